@@ -1,0 +1,31 @@
+# Everything a fresh machine needs is Python 3.11 or newer with venv, and make.
+PYTHON ?= python3
+PIP = .venv/bin/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test bench image
+
+demo: .venv/.run        ## set up, then show Sidelight at work, offline
+	.venv/bin/sidelight demo
+
+test: .venv/.dev        ## set up, then pass every check and test
+	scripts/check
+
+bench: .venv/.dev       ## set up, then measure side by side with nginx and a textbook proxy
+	.venv/bin/python -m bench
+
+image:                  ## build the container image
+	docker build -t sidelight .
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sidelight needs Python 3.11 or newer; try make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/bin/python requirements.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps -e .
+	touch $@
+
+.venv/.dev: .venv/bin/python requirements-dev.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@ .venv/.run

@@ -1,0 +1,128 @@
+"""How often the refusal evaluator and redaction are right, on labelled data: `python -m bench.accuracy DATA_FOLDER`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from processors.refusal import phrase_kind
+from processors.sensitive import KINDS, Hit, find
+
+# A usual baseline: does the answer begin like a refusal?
+PREFIXES = (
+    "i'm sorry",
+    "sorry",
+    "i cannot",
+    "i can't",
+    "i apologize",
+    "as an ai",
+    "i am unable",
+    "i'm unable",
+    "i'm just",
+)
+LABELS = {
+    "EMAIL_ADDRESS": "EMAIL",
+    "PHONE_NUMBER": "PHONE",
+    "CREDIT_CARD": "CARD",
+    "IBAN_CODE": "IBAN",
+    "IP_ADDRESS": "IP",
+}
+Label: TypeAlias = tuple[int, int, str | None]  # start, end, our kind if we look for it
+
+
+class Score(NamedTuple):
+    """Counts of a yes/no decision against labels."""
+
+    hits: int
+    false_alarms: int
+    misses: int
+    right_silences: int = 0
+
+    def row(self, name: str) -> str:
+        decided = sum(self)
+        accuracy = f"{(self.hits + self.right_silences) / decided:9.3f}" if self.right_silences else f"{'':9}"
+        precision, recall = share(self.hits, self.false_alarms), share(self.hits, self.misses)
+        return f"{name:42} {accuracy} {precision:9.3f} {recall:9.3f} {self.hits + self.misses:9d}"
+
+
+def share(part: int, rest: int) -> float:
+    return part / (part + rest) if part + rest else 1.0
+
+
+def main(folder: Path) -> None:
+    print(f"{'':42} {'accuracy':>9} {'precision':>9} {'recall':>9} {'labelled':>9}")
+    answers = {path.stem: list(refusal_rows(path)) for path in sorted((folder / "refusal").glob("*.csv"))}
+    answers["all"] = [row for rows in answers.values() for row in rows]
+    for name, rows in answers.items():
+        print(refusal_score(rows, begins_like_a_refusal).row(f"refusal {name}: usual prefixes"))
+        print(refusal_score(rows, lambda text: phrase_kind(text) is not None).row(f"refusal {name}"))
+    records = json.loads((folder / "pii" / "presidio_research_half.json").read_text())
+    for kind, score in redaction_scores(records).items():
+        print(score.row(f"redaction {kind}"))
+    others = {"personal data": [record["full_text"] for record in records], **other_texts(folder)}
+    for name, texts in others.items():
+        alarms = sum(phrase_kind(text) is not None for text in texts)
+        print(f"false refusal alarms on {name}: {alarms} of {len(texts)}")
+
+
+def refusal_rows(path: Path) -> Iterable[tuple[str, bool]]:
+    """Answers, and whether people called them a refusal, full or partial."""
+    with path.open(newline="") as rows:
+        for row in csv.DictReader(rows):
+            yield row["completion"], not row["final_label"].startswith("1")
+
+
+def begins_like_a_refusal(text: str) -> bool:
+    return text.lower().replace("’", "'").startswith(PREFIXES)
+
+
+def refusal_score(rows: list[tuple[str, bool]], judge: Callable[[str], bool]) -> Score:
+    counts = Counter((judge(text), refused) for text, refused in rows)
+    return Score(counts[True, True], counts[True, False], counts[False, True], counts[False, False])
+
+
+def redaction_scores(records: list[dict[str, Any]]) -> dict[str, Score]:
+    """By kind: a label is found when a finding of its kind touches it; a finding that touches none is a false alarm."""
+    hits, alarms, misses = Counter[str](), Counter[str](), Counter[str]()
+    for record in records:
+        text = record["full_text"]
+        found = [as_characters(text, hit) for hit in find(text.encode(), KINDS, ())]
+        labels = list(map(as_label, record["spans"]))
+        for label in labels:
+            if label[2]:
+                (hits if any(touches(label, hit) for hit in found) else misses)[label[2]] += 1
+        alarms.update(hit.kind for hit in found if not any(touches(label, hit) for label in labels))
+    return {kind: Score(hits[kind], alarms[kind], misses[kind]) for kind in LABELS.values()}
+
+
+def as_label(span: dict[str, Any]) -> Label:
+    return span["start_position"], span["end_position"], LABELS.get(span["entity_type"])
+
+
+def as_characters(text: str, hit: Hit) -> Hit:
+    data = text.encode()
+    return Hit(len(data[: hit.start].decode()), len(data[: hit.end].decode()), hit.kind)
+
+
+def touches(label: Label, hit: Hit) -> bool:
+    return label[2] == hit.kind and label[0] < hit.end and hit.start < label[1]
+
+
+def other_texts(folder: Path) -> dict[str, list[str]]:
+    """Texts that are no refusals, by the name of their set."""
+    with (folder / "toxicity" / "surge_toxicity_en.csv").open(newline="") as rows:
+        comments = [row["text"] for row in csv.DictReader(rows)]
+    with (folder / "groundedness" / "begin_dev_cmu.tsv").open(newline="") as rows:
+        answers = [row["response"] for row in csv.DictReader(rows, delimiter="\t")]
+    return {"comments": comments, "dialogue answers": answers}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m bench.accuracy DATA_FOLDER")
+    main(Path(sys.argv[1]))

@@ -1,0 +1,56 @@
+"""Options + registry → component. The component's own dataclass fields are its options; nothing else knows them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from config.load import path, suggestion
+from pipeline.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def build(section: str, identity: str, options: Mapping[str, Any] | None, registry: Mapping[str, type[T]]) -> T:
+    """`json_valid/strict` and its options → an instance of registry["json_valid"]; ConfigError names the place."""
+    kind = registry.get(identity.partition("/")[0])
+    place = (section, identity)
+    if kind is None:
+        raise ConfigError(f"{path(place)}: there is no such component; {suggestion(identity, list(registry))}")
+    return build_one(place, options or {}, kind)
+
+
+def build_one(place: tuple[str, ...], options: Mapping[str, Any], kind: type[T]) -> T:
+    """Check the options against the dataclass `kind` and build it."""
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{path(place)}: must be a mapping of options, not {type(options).__name__}")
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    unknown = [key for key in options if key not in known]
+    problems = [f"{path((*place, key))}: unknown option; {suggestion(key, known)}" for key in unknown]
+    if problems:
+        raise ConfigError(*problems)
+    try:
+        return TypeAdapter(kind).validate_python(dict(options))
+    except ValidationError as error:
+        raise ConfigError(
+            *(f"{path((*place, *each['loc']))}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())
+        ) from None
+
+
+def build_all(
+    section: str, components: Mapping[str, Mapping[str, Any] | None], registry: Mapping[str, type[T]]
+) -> dict[str, T]:
+    """Every component of a section, by id; all problems of all of them at once."""
+    built: dict[str, T] = {}
+    problems: list[str] = []
+    for identity, options in components.items():
+        try:
+            built[identity] = build(section, identity, options, registry)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(*problems)
+    return built

@@ -1,0 +1,1 @@
+"""Pages and JSON for people and orchestrators, on aiohttp; never on the proxied path."""

@@ -1,0 +1,261 @@
+"""OTLP to any collector or backend: spans, evaluation events and metrics, over HTTP or gRPC.
+
+    export(batch) ─▶ encode ─▶ requests of at most 3 MiB: traces…, logs… ─▶ send one after the other
+                                  ▲                                            │ Retryable: stop, keep the rest
+                                  └── the same batch again: only the rest ◀────┘
+
+A request that was taken is never sent again: when traces got through and logs did not, the next try of the same
+batch sends the logs alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Literal, NamedTuple, Self
+from urllib.parse import SplitResult, urlsplit
+
+from exporters.content import Content
+from exporters.dialect import Dialect
+from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Encoded, encode, request, resource_field
+from exporters.otlp_http import HttpSender
+from exporters.otlp_metrics import metrics_request
+from exporters.otlp_sender import Sender, Signal, TooLarge
+from exporters.otlp_span import Limits
+from exporters.semconv import Scope
+from pipeline.errors import PartialSuccess, Permanent, Retryable
+from pipeline.records import EvaluatedExchange
+from pipeline.telemetry import Snapshot
+
+# Below the 4 MiB that gRPC servers take by default, and far below the protocol's 64 MiB.
+LARGEST_REQUEST = 3 * 2**20
+SCOPES: dict[Signal, Sequence[Scope]] = {"traces": SPAN_SCOPES, "logs": LOG_SCOPES}
+
+
+@dataclass(frozen=True)
+class Otlp:
+    """The options of one destination. Open it with `async with` before the first export."""
+
+    endpoint: str | None = None  # None: http://127.0.0.1 at 4318, or 4317 for grpc
+    protocol: Literal["http/protobuf", "grpc"] = "http/protobuf"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # values are secrets
+    compression: Literal["gzip", "none"] = "gzip"
+    timeout: float = 10.0  # seconds, each request
+    signals: tuple[Signal, ...] = ("traces", "metrics", "logs")  # leave out what the backend does not take
+    content: Content = "off"  # texts on spans; never more than processors.redact leaves
+    max_value: int = 65536  # characters of one attribute
+    metrics: Dialect = "both"  # names of the GenAI metrics
+    metrics_interval: float = 15.0  # seconds
+    certificate: str | None = None  # PEM file with the authorities to trust; None: the system's
+    client_certificate: str | None = None  # PEM file
+    client_key: str | None = None  # PEM file
+    insecure: bool = False  # grpc and an endpoint without a scheme: no TLS
+    resource: Mapping[str, str] = field(default_factory=dict)  # set by the application, see exporters.resource
+
+    def __post_init__(self) -> None:
+        parts = address(self)
+        if not parts.hostname:
+            raise ValueError(f"endpoint: {self.endpoint!r} has no host; write http://host:4318")
+        if parts.username or parts.password:
+            raise ValueError("endpoint: a user or password in a URL would leak; set a header instead")
+        if parts.scheme not in ("http", "https"):
+            raise ValueError(f"endpoint: {parts.scheme!r} is not http or https")
+
+    @cached_property
+    def _open(self) -> Open:
+        return Open(self)
+
+    async def __aenter__(self) -> Self:
+        await self._open.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._open.leave()
+
+    async def export(self, batch: Sequence[EvaluatedExchange]) -> None:
+        """Deliver spans and events; raises Permanent, PartialSuccess, or Retryable.
+
+        After Retryable call again with the same list object: only what was not taken yet is sent.
+        """
+        await self._open.export(batch)
+
+    async def export_metrics(self, *snapshots: Snapshot) -> None:
+        """Deliver metrics; raises as `export` does. Nothing needs a second try: the next snapshot says it all."""
+        body = metrics_request(self.resource, snapshots, self.metrics)
+        if "metrics" not in self.signals or not body:
+            return
+        rejected, message = await self._open.sender.send("metrics", body)
+        if rejected:
+            raise PartialSuccess(f"metrics: {message}", rejected)
+
+
+class Request(NamedTuple):
+    """Some exchanges' worth of one signal."""
+
+    signal: Signal
+    items: Sequence[Encoded]
+
+    def halves(self) -> tuple[Request, Request]:
+        middle = len(self.items) // 2
+        return self._replace(items=self.items[:middle]), self._replace(items=self.items[middle:])
+
+
+class Progress(NamedTuple):
+    """How far one batch has got."""
+
+    batch: Sequence[EvaluatedExchange]
+    waiting: deque[Request]
+    refusals: list[str]
+    rejections: list[tuple[int, str]]
+
+
+class Open:
+    """The connection of an exporter, and the batch it is busy with."""
+
+    def __init__(self, options: Otlp) -> None:
+        self._options = options
+        self._stack = AsyncExitStack()
+        self._limits = Limits(options.content, options.max_value)
+        self._resource = resource_field(options.resource)
+        self._progress: Progress | None = None
+        self.sender: Sender
+
+    async def enter(self) -> None:
+        sender = await asyncio.to_thread(sender_for, self._options)  # it reads certificates
+        self.sender = await self._stack.enter_async_context(sender)
+
+    async def leave(self) -> None:
+        await self._stack.aclose()
+
+    async def export(self, batch: Sequence[EvaluatedExchange]) -> None:
+        progress = self._progress
+        if progress is None or progress.batch is not batch:
+            progress = self._progress = self._begin(batch)
+        while progress.waiting:
+            await self._send(progress.waiting[0], progress)
+        self._progress = None
+        conclude(progress)
+
+    def _begin(self, batch: Sequence[EvaluatedExchange]) -> Progress:
+        refusals: list[str] = []
+        encoded = [pair for evaluated in batch if (pair := self._encode(evaluated, refusals))]
+        parts: dict[Signal, list[Encoded]] = {
+            "traces": [spans for spans, _ in encoded],
+            "logs": [records for _, records in encoded if any(records)],
+        }
+        waiting = deque(
+            Request(signal, items)
+            for signal in SCOPES
+            if signal in self._options.signals
+            for items in by_size(parts[signal])
+        )
+        return Progress(batch, waiting, refusals, [])
+
+    def _encode(self, evaluated: EvaluatedExchange, refusals: list[str]) -> tuple[Encoded, Encoded] | None:
+        """One exchange that cannot be told must not take the rest of its batch with it."""
+        try:
+            return encode(evaluated, self._limits)
+        except Exception as error:
+            refusals.append(f"exchange {evaluated.exchange.id}: {type(error).__name__} while encoding")
+            return None
+
+    async def _send(self, part: Request, progress: Progress) -> None:
+        """Send the first waiting request; whatever does not raise has dealt with it."""
+        try:
+            outcome = await self.sender.send(part.signal, request(self._resource, SCOPES[part.signal], part.items))
+        except Retryable:
+            raise
+        except TooLarge as error:
+            progress.waiting.popleft()
+            if len(part.items) > 1:
+                progress.waiting.extendleft(reversed(part.halves()))
+            else:
+                progress.refusals.append(str(error))
+        except Permanent as error:
+            progress.waiting.popleft()
+            progress.refusals.append(str(error))
+        else:
+            progress.waiting.popleft()
+            progress.rejections.append(outcome)
+
+
+def conclude(progress: Progress) -> None:
+    """Nothing is left to send: say what was not taken."""
+    if progress.refusals:
+        raise Permanent("; ".join(dict.fromkeys(progress.refusals)))
+    if rejected := sum(count for count, _ in progress.rejections):
+        messages = dict.fromkeys(message for count, message in progress.rejections if count)
+        raise PartialSuccess("; ".join(messages), rejected)
+
+
+def by_size(items: Sequence[Encoded]) -> Iterator[Sequence[Encoded]]:
+    """The items in runs of at most LARGEST_REQUEST bytes; one that is larger goes alone."""
+    start = 0
+    size = 0
+    for position, item in enumerate(items):
+        own = sum(map(len, item))
+        if position > start and size + own > LARGEST_REQUEST:
+            yield items[start:position]
+            start, size = position, 0
+        size += own
+    if start < len(items):
+        yield items[start:]
+
+
+def address(options: Otlp) -> SplitResult:
+    """The endpoint with its scheme and port filled in."""
+    default = "http://127.0.0.1:4317" if options.protocol == "grpc" else "http://127.0.0.1:4318"
+    endpoint = options.endpoint or default
+    if options.protocol == "grpc" and "://" not in endpoint:
+        endpoint = f"{'http' if options.insecure else 'https'}://{endpoint}"
+    return urlsplit(endpoint)
+
+
+def user_agent() -> str:
+    """Our product token first, then the one the protocol asks of every Python exporter."""
+    try:
+        own = version("sidelight")
+    except PackageNotFoundError:  # run from a checkout
+        own = "dev"
+    return f"sidelight/{own} OTel-OTLP-Exporter-Python/{version('opentelemetry-sdk')}"
+
+
+def sender_for(options: Otlp) -> Sender:
+    """The transport that the options ask for, not yet open."""
+    parts, compress = address(options), options.compression == "gzip"
+    if options.protocol == "grpc":
+        return grpc_sender(options, parts, compress)
+    headers = {**options.headers, "User-Agent": user_agent()}
+    tls = tls_context(options) if parts.scheme == "https" else None
+    return HttpSender(parts.geturl(), headers, compress=compress, timeout=options.timeout, tls=tls)
+
+
+def grpc_sender(options: Otlp, parts: SplitResult, compress: bool) -> Sender:
+    from exporters.otlp_grpc import GrpcSender, credentials  # loading gRPC takes 10 MB that HTTP users need not pay
+
+    return GrpcSender(
+        parts.netloc,
+        options.headers,
+        user_agent=user_agent(),
+        compress=compress,
+        timeout=options.timeout,
+        credentials=credentials(options.certificate, options.client_certificate, options.client_key)
+        if parts.scheme == "https"
+        else None,
+    )
+
+
+def tls_context(options: Otlp) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=options.certificate)
+    if options.client_certificate:
+        context.load_cert_chain(options.client_certificate, options.client_key)
+    return context

@@ -1,0 +1,111 @@
+"""Evaluations as OTLP: a span for the evaluator's work, and the `gen_ai.evaluation.result` event for what it said."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from exporters import semconv
+from exporters.otlp_span import INTERNAL, STATUS_ERROR, Limits, span
+from exporters.outcome import judgements
+from exporters.protobuf import (
+    common_attribute,
+    double_attribute,
+    pack_fixed32,
+    pack_fixed64,
+    repeated,
+    sized,
+    text_attribute,
+    utf8,
+)
+from pipeline.records import EvaluatedExchange, Evaluation, Exchange, LedgerEntry
+
+INFO = b"\x10\x09"
+EVENT_NAME = b"\x62" + sized(utf8(semconv.EVALUATION_RESULT))
+
+
+class Judgement(NamedTuple):
+    """One evaluation, who made it, and what its span and its event both say."""
+
+    entry: LedgerEntry
+    evaluation: Evaluation
+    position: int  # among the entry's evaluations
+    attributes: list[bytes]
+
+
+def all_judgements(evaluated: EvaluatedExchange, limits: Limits) -> list[Judgement]:
+    """Every evaluation of every evaluator that was not skipped."""
+    response_id = evaluated.exchange.response_id
+    common = [text_attribute(semconv.RESPONSE_ID, response_id[: limits.value])] if response_id else []
+    return [
+        Judgement(entry, evaluation, position, common + own_attributes(entry, evaluation, limits))
+        for entry in evaluated.entries
+        for position, evaluation in enumerate(judgements(entry))
+    ]
+
+
+def own_attributes(entry: LedgerEntry, evaluation: Evaluation, limits: Limits) -> list[bytes]:
+    attributes = [
+        common_attribute(semconv.EVALUATION_NAME, evaluation.name),
+        common_attribute(semconv.EVALUATOR, entry.evaluator),
+    ]
+    if evaluation.score_value is not None:
+        attributes.append(double_attribute(semconv.EVALUATION_SCORE, evaluation.score_value))
+    if evaluation.score_label is not None:
+        attributes.append(common_attribute(semconv.EVALUATION_LABEL, evaluation.score_label))
+    if evaluation.explanation is not None:
+        attributes.append(common_attribute(semconv.EVALUATION_EXPLANATION, evaluation.explanation[: limits.value]))
+    if evaluation.error_type is not None:
+        attributes.append(common_attribute(semconv.ERROR_TYPE, evaluation.error_type))
+    return attributes
+
+
+def span_id_of(exchange: Exchange, judgement: Judgement) -> bytes:
+    """The same 8 bytes whenever the same judgement is delivered."""
+    name = f"{exchange.id}/{judgement.entry.evaluator}/{judgement.position}"
+    return blake2b(utf8(name), digest_size=8).digest()
+
+
+def times_of(exchange: Exchange, entry: LedgerEntry) -> tuple[int, int]:
+    started_at = entry.started_at or exchange.timing.started_at + exchange.timing.ended_at
+    return started_at, started_at + entry.duration
+
+
+def evaluation_span(exchange: Exchange, judgement: Judgement) -> bytes:
+    """The evaluator's own work: when, for how long, and what it said; a length-prefixed Span."""
+    entry = judgement.entry
+    outcome = (common_attribute(semconv.OUTCOME, entry.outcome), text_attribute(semconv.EXCHANGE_ID, exchange.id))
+    return span(
+        exchange,
+        span_id_of(exchange, judgement),
+        exchange.trace.client_span_id,
+        semconv.evaluation_span_name(entry.evaluator),
+        INTERNAL,
+        times_of(exchange, entry),
+        [*judgement.attributes, *outcome],
+        STATUS_ERROR if judgement.evaluation.error_type else b"",
+    )
+
+
+def evaluation_record(exchange: Exchange, judgement: Judgement) -> bytes:
+    """The event, in the context of the span it judges; a length-prefixed LogRecord."""
+    trace, time = exchange.trace, pack_fixed64(times_of(exchange, judgement.entry)[1])
+    return sized(
+        b"".join(
+            (
+                b"\x09",
+                time,
+                INFO,
+                repeated(b"\x32", judgement.attributes),
+                b"\x45",
+                pack_fixed32(trace.sampled),
+                b"\x4a\x10",
+                bytes.fromhex(trace.trace_id),
+                b"\x52\x08",
+                bytes.fromhex(trace.client_span_id),
+                b"\x59",
+                time,
+                EVENT_NAME,
+            )
+        )
+    )

@@ -1,0 +1,84 @@
+"""The GenAI operation of an exchange as a span."""
+
+from __future__ import annotations
+
+from exporters import semconv
+from exporters.content import as_json, may_tell
+from exporters.otlp_span import Limits, client_span, failed, times_of, upstream_attributes
+from exporters.outcome import genai_error
+from exporters.parameters import parameter_attributes
+from exporters.protobuf import (
+    INT64,
+    bytes_attribute,
+    common_attribute,
+    double_attribute,
+    flag_attribute,
+    int_attribute,
+    text_attribute,
+    texts_attribute,
+)
+from pipeline.records import EvaluatedExchange, Exchange
+
+
+def genai_span(evaluated: EvaluatedExchange, limits: Limits) -> bytes:
+    """The operation as its caller sees it, by the GenAI conventions."""
+    exchange = evaluated.exchange
+    operation = exchange.operation or semconv.OTHER
+    attributes = [
+        common_attribute(semconv.OPERATION_NAME, operation),
+        common_attribute(semconv.PROVIDER_NAME, exchange.provider or semconv.OTHER),
+        *upstream_attributes(evaluated),
+        *model_attributes(exchange, limits),
+        *response_attributes(exchange, limits),
+        *parameter_attributes(exchange.parameters, limits.value),
+        *usage_attributes(exchange),
+        *(text_attribute(key, value[: limits.value]) for key, value in exchange.attributes.items()),
+    ]
+    telling = may_tell(exchange, limits.content)
+    if telling:
+        attributes += content_attributes(exchange, limits)
+    # An upstream's error message may quote what was asked, so it is content too.
+    status = failed(attributes, genai_error(exchange), exchange.error_message if telling else None)
+    name = semconv.inference_span_name(operation, exchange.request_model)
+    return client_span(exchange, name, times_of(exchange), attributes, status)
+
+
+def model_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
+    named = ((semconv.REQUEST_MODEL, exchange.request_model), (semconv.RESPONSE_MODEL, exchange.response_model))
+    return [common_attribute(key, model[: limits.value]) for key, model in named if model]
+
+
+def response_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
+    attributes = []
+    if exchange.stream:
+        attributes.append(flag_attribute(semconv.REQUEST_STREAM, True))
+        if exchange.timing.first_chunk_at is not None:
+            attributes.append(double_attribute(semconv.TIME_TO_FIRST_CHUNK, exchange.timing.first_chunk_at / 1e9))
+    if exchange.response_id:
+        attributes.append(text_attribute(semconv.RESPONSE_ID, exchange.response_id[: limits.value]))
+    if exchange.output_type:
+        attributes.append(common_attribute(semconv.OUTPUT_TYPE, exchange.output_type))
+    if exchange.output_messages:
+        reasons = [message.finish_reason or "error" for message in exchange.output_messages]
+        attributes.append(texts_attribute(semconv.FINISH_REASONS, reasons))
+    return attributes
+
+
+def usage_attributes(exchange: Exchange) -> list[bytes]:
+    counts = ((key, getattr(exchange.usage, field)) for field, key in semconv.USAGE.items())
+    return [int_attribute(key, count) for key, count in counts if count is not None and count in INT64]
+
+
+def content_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
+    """The texts as JSON, the form every backend reads on spans."""
+    texts = (
+        (semconv.SYSTEM_INSTRUCTIONS, exchange.system_instructions),
+        (semconv.INPUT_MESSAGES, exchange.input_messages),
+        (semconv.OUTPUT_MESSAGES, exchange.output_messages),
+        (semconv.TOOL_DEFINITIONS, exchange.tool_definitions),
+    )
+    told = [(key, json) for key, items in texts if (json := as_json(items, limits.value))]
+    attributes = [bytes_attribute(key, json.text) for key, json in told]
+    if any(json.truncated for _, json in told):
+        attributes.append(flag_attribute(semconv.CONTENT_TRUNCATED, True))
+    return attributes

@@ -1,0 +1,101 @@
+"""Snapshots of our instruments as OTLP metrics, through the SDK's data model and the official encoder.
+
+A snapshot is sent a few times a minute, so the encoder's price does not matter as it does for spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    HistogramDataPoint,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.metrics.export import Histogram as SdkHistogram
+from opentelemetry.sdk.metrics.export import Metric as SdkMetric
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from exporters import semconv
+from exporters.dialect import Dialect, in_dialect
+from pipeline.telemetry import Exemplar, HistogramPoint, Metric, NumberPoint, Snapshot
+
+CUMULATIVE = AggregationTemporality.CUMULATIVE
+
+
+def metrics_request(resource: Mapping[str, str], snapshots: Iterable[Snapshot], dialect: Dialect) -> bytes:
+    """An ExportMetricsServiceRequest holding every metric under the names of `dialect`; empty when there is none."""
+    by_scope: dict[semconv.Scope, list[SdkMetric]] = {}
+    for snapshot in snapshots:
+        for metric in in_dialect(snapshot.metrics, dialect):
+            by_scope.setdefault(semconv.scope_of(metric.name), []).append(sdk_metric(metric, snapshot))
+    if not by_scope:
+        return b""
+    scopes = [
+        ScopeMetrics(InstrumentationScope(scope.name, schema_url=scope.schema_url), metrics, scope.schema_url)
+        for scope, metrics in by_scope.items()
+    ]
+    data = MetricsData([ResourceMetrics(Resource(dict(resource)), scopes, "")])
+    return bytes(encode_metrics(data).SerializeToString())
+
+
+def sdk_metric(metric: Metric, snapshot: Snapshot) -> SdkMetric:
+    return SdkMetric(metric.name, metric.description, metric.unit, SDK_DATA[metric.kind](metric, snapshot))
+
+
+def sdk_sum(metric: Metric, snapshot: Snapshot) -> Sum:
+    points = number_points(metric, snapshot)
+    return Sum(points, CUMULATIVE, is_monotonic=metric.kind == "counter")
+
+
+def sdk_gauge(metric: Metric, snapshot: Snapshot) -> Gauge:
+    return Gauge(number_points(metric, snapshot))
+
+
+def sdk_histogram(metric: Metric, snapshot: Snapshot) -> SdkHistogram:
+    points = (point for point in metric.points if isinstance(point, HistogramPoint))
+    return SdkHistogram([histogram_point(point, metric, snapshot) for point in points], CUMULATIVE)
+
+
+SDK_DATA: dict[str, Callable[[Metric, Snapshot], Sum | Gauge | SdkHistogram]] = {
+    "counter": sdk_sum,
+    "updown": sdk_sum,
+    "gauge": sdk_gauge,
+    "histogram": sdk_histogram,
+}
+
+
+def number_points(metric: Metric, snapshot: Snapshot) -> list[NumberDataPoint]:
+    return [
+        NumberDataPoint(dict(point.attributes), snapshot.started_at, snapshot.time, point.value)
+        for point in metric.points
+        if isinstance(point, NumberPoint)
+    ]
+
+
+def histogram_point(point: HistogramPoint, metric: Metric, snapshot: Snapshot) -> HistogramDataPoint:
+    return HistogramDataPoint(
+        attributes=dict(point.attributes),
+        start_time_unix_nano=snapshot.started_at,
+        time_unix_nano=snapshot.time,
+        count=point.count,
+        sum=point.sum,
+        bucket_counts=point.bucket_counts,
+        explicit_bounds=metric.bounds,
+        min=point.min,
+        max=point.max,
+        exemplars=[sdk_exemplar(exemplar) for exemplar in point.exemplars],
+    )
+
+
+def sdk_exemplar(exemplar: Exemplar) -> SdkExemplar:
+    ids = {"span_id": int(exemplar.span_id, 16), "trace_id": int(exemplar.trace_id, 16)}
+    return SdkExemplar({}, exemplar.value, exemplar.time, **ids)

@@ -1,0 +1,120 @@
+"""An OTLP span as bytes, and what all CLIENT spans say."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from exporters import semconv
+from exporters.content import Content
+from exporters.outcome import was_cancelled
+from exporters.protobuf import (
+    common_attribute,
+    double_attribute,
+    flag_attribute,
+    int_attribute,
+    pack_fixed32,
+    pack_fixed64,
+    repeated,
+    sized,
+    text_attribute,
+    texts_attribute,
+    utf8,
+)
+from pipeline.records import EvaluatedExchange, Exchange
+
+INTERNAL, SERVER, CLIENT = b"\x30\x01", b"\x30\x02", b"\x30\x03"
+STATUS_ERROR = b"\x7a\x02\x18\x02"
+HAS_IS_REMOTE, IS_REMOTE = 0x100, 0x200
+LONGEST_NAME = 256
+LONGEST_MESSAGE = 1024
+
+
+class Limits(NamedTuple):
+    """How much may be told: which texts, and how long one value may be."""
+
+    content: Content = "off"
+    value: int = 65536
+
+
+def span(
+    exchange: Exchange,
+    span_id: bytes,
+    parent: str | None,
+    name: str,
+    kind: bytes,
+    times: tuple[int, int],
+    attributes: list[bytes],
+    status: bytes = b"",
+    remote: int = 0,
+) -> bytes:
+    """A length-prefixed Span; `times` are start and end in ns since the epoch."""
+    trace = exchange.trace
+    state = b"\x1a" + sized(utf8(trace.tracestate)) if trace.tracestate else b""
+    above = b"\x22\x08" + bytes.fromhex(parent) if parent else b""
+    return sized(
+        b"".join(
+            (
+                b"\x0a\x10",
+                bytes.fromhex(trace.trace_id),
+                b"\x12\x08",
+                span_id,
+                state,
+                above,
+                b"\x2a",
+                sized(utf8(name[:LONGEST_NAME])),
+                kind,
+                b"\x39",
+                pack_fixed64(times[0]),
+                b"\x41",
+                pack_fixed64(times[1]),
+                repeated(b"\x4a", attributes),
+                status,
+                b"\x85\x01",
+                pack_fixed32(trace.sampled | HAS_IS_REMOTE | remote),
+            )
+        )
+    )
+
+
+def times_of(exchange: Exchange) -> tuple[int, int]:
+    start = exchange.timing.started_at
+    return start, start + max(exchange.timing.ended_at, 0)
+
+
+def failed(attributes: list[bytes], error_type: str | None, message: str | None = None) -> bytes:
+    """Adds `error.type` and gives the status, both only if there was an error."""
+    if error_type is None:
+        return b""
+    attributes.append(common_attribute(semconv.ERROR_TYPE, error_type[:LONGEST_NAME]))
+    if not message:
+        return STATUS_ERROR
+    return b"\x7a" + sized(b"\x12" + sized(utf8(message[:LONGEST_MESSAGE])) + b"\x18\x02")
+
+
+def client_span(exchange: Exchange, name: str, times: tuple[int, int], attributes: list[bytes], status: bytes) -> bytes:
+    trace = exchange.trace
+    own_id = bytes.fromhex(trace.client_span_id)
+    return span(exchange, own_id, trace.server_span_id, name, CLIENT, times, attributes, status)
+
+
+def upstream_attributes(evaluated: EvaluatedExchange) -> list[bytes]:
+    """What every CLIENT span says: where it went, and what became of the exchange."""
+    exchange = evaluated.exchange
+    attributes = [
+        common_attribute(semconv.SERVER_ADDRESS, exchange.http.server_address),
+        int_attribute(semconv.SERVER_PORT, exchange.http.server_port),
+        text_attribute(semconv.EXCHANGE_ID, exchange.id),
+        common_attribute(semconv.UPSTREAM, exchange.upstream),
+        common_attribute(semconv.WIRE, exchange.wire),
+        double_attribute(semconv.SAMPLING_WEIGHT, evaluated.weight),
+        common_attribute(semconv.SAMPLING_KEPT, evaluated.kept),
+    ]
+    if exchange.decode_error:
+        attributes.append(common_attribute(semconv.DECODE_ERROR, exchange.decode_error))
+    if not exchange.complete:
+        attributes.append(flag_attribute(semconv.EXCHANGE_COMPLETE, False))
+    if was_cancelled(exchange):
+        attributes.append(flag_attribute(semconv.EXCHANGE_CANCELLED, True))
+    if failures := [entry.evaluator for entry in evaluated.entries if entry.outcome == "fail"]:
+        attributes.append(texts_attribute(semconv.FAILED, failures))
+    return attributes

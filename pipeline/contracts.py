@@ -1,0 +1,42 @@
+"""The four things a component can be, each a protocol of one verb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol, runtime_checkable
+
+from pipeline.records import Capture, EvaluatedExchange, Evaluation, Exchange
+
+
+class WireFormat(Protocol):
+    """What the bytes of one API mean. Never does I/O, never raises for bad bytes."""
+
+    name: ClassVar[str]
+
+    def matches(self, capture: Capture) -> bool:
+        """Is this capture mine? Decided by path first, then content."""
+        ...
+
+    def decode(self, capture: Capture) -> Exchange:
+        """Read what can be read; what cannot is named in `decode_error`."""
+        ...
+
+
+@runtime_checkable
+class Processor(Protocol):
+    """Judges exchanges. A frozen dataclass whose fields are its options."""
+
+    # What the exchange must have, by name in pipeline.inputs.INPUTS; without it the outcome is skipped/missing_input.
+    requires: ClassVar[tuple[str, ...]]
+
+    def process(self, exchange: Exchange) -> Sequence[Evaluation]:
+        """Say what you think; nothing (an empty sequence) when the exchange is none of your business."""
+        ...
+
+
+class Exporter(Protocol):
+    """Takes evaluated exchanges elsewhere. A frozen dataclass whose fields are its options."""
+
+    async def export(self, batch: Sequence[EvaluatedExchange]) -> None:
+        """Deliver the whole batch; raises Retryable, Permanent or PartialSuccess."""
+        ...

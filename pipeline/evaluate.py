@@ -1,0 +1,110 @@
+"""Inside an evaluator process: exchanges in, ledger entries out, one evaluator after the other.
+
+The parent sees through a shared heartbeat which evaluator works on which exchange since when, and kills this process
+when that takes too long. Nothing here defends itself against evaluators that hang, crash or eat memory: the process is
+the defence.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from time import monotonic_ns, time_ns
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.contracts import Processor
+from pipeline.inputs import missing_input
+from pipeline.records import Evaluation, Exchange, LedgerEntry, outcome_of
+
+MAX_EVALUATIONS: Final = 32  # what one evaluator may say of one exchange
+MAX_EXPLANATION: Final = 1000  # characters
+
+
+class Task(Struct, array_like=True):
+    """One exchange to evaluate, by everyone but `skip`."""
+
+    exchange: Exchange
+    skip: tuple[str, ...] = ()
+
+
+class Heartbeat:
+    """Three words of shared memory: which task, which evaluator, since when (monotonic ns; 0: idle)."""
+
+    SIZE: Final = 24
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+
+    def beat(self, task: int, evaluator: int) -> None:
+        """Begin: the time last, because it is what the parent looks at."""
+        self._words[0], self._words[1] = task, evaluator
+        self._words[2] = monotonic_ns()
+
+    def rest(self) -> None:
+        """Nothing is being evaluated."""
+        self._words[2] = 0
+
+    def read(self) -> tuple[int, int, int]:
+        """(task, evaluator, since)."""
+        task, evaluator, since = self._words.tolist()
+        return task, evaluator, since
+
+
+def judge(name: str, processor: Processor, exchange: Exchange) -> LedgerEntry:
+    """One evaluator's outcome on one exchange; an evaluator that raises has the outcome error."""
+    started_at = time_ns()
+    if missing_input(processor.requires, exchange) is not None:
+        return LedgerEntry(name, "skipped", "missing_input", started_at=started_at)
+    began = monotonic_ns()
+    try:
+        evaluations = tuple(bounded(evaluation) for evaluation in processor.process(exchange)[:MAX_EVALUATIONS])
+    except Exception as error:  # a guest's failure ends where the guest is called
+        failed = Evaluation(name=name.partition("/")[0], error_type=type(error).__name__)
+        return LedgerEntry(name, "error", failed.error_type, (failed,), started_at, monotonic_ns() - began)
+    duration = monotonic_ns() - began
+    if not evaluations:
+        return LedgerEntry(name, "skipped", "filtered", (), started_at, duration)
+    outcome = outcome_of(evaluations)
+    reason = next((e.error_type for e in evaluations if e.error_type), None) if outcome == "error" else None
+    return LedgerEntry(name, outcome, reason, evaluations, started_at, duration)
+
+
+def bounded(evaluation: Evaluation) -> Evaluation:
+    """The evaluation with an explanation of reasonable length and a score that is a number."""
+    if evaluation.score_value is not None and not abs(evaluation.score_value) < float("inf"):
+        return replace(evaluation, score_value=None, error_type="score_not_finite")
+    if evaluation.explanation is not None and len(evaluation.explanation) > MAX_EXPLANATION:
+        return replace(evaluation, explanation=evaluation.explanation[:MAX_EXPLANATION])
+    return evaluation
+
+
+def evaluate(
+    processors: Mapping[str, Processor], tasks: Sequence[Task], heartbeat: Heartbeat
+) -> list[list[LedgerEntry]]:
+    """Every task's entries, in the processors' order."""
+    results = []
+    for index, task in enumerate(tasks):
+        entries = []
+        for number, (name, processor) in enumerate(processors.items()):
+            if name not in task.skip:
+                heartbeat.beat(index, number)
+                entries.append(judge(name, processor, task.exchange))
+        results.append(entries)
+    heartbeat.rest()
+    return results
+
+
+def serve(processors: Mapping[str, Processor], channel: socket.socket, heartbeat: Heartbeat) -> None:
+    """Answer batches until the parent closes the channel."""
+    decoder = msgspec.msgpack.Decoder(list[Task])
+    encoder = msgspec.msgpack.Encoder()
+    with channel.makefile("rwb") as stream:
+        while len(header := stream.read(4)) == 4:
+            tasks = decoder.decode(stream.read(int.from_bytes(header, "big")))
+            reply = encoder.encode(evaluate(processors, tasks, heartbeat))
+            stream.write(len(reply).to_bytes(4, "big") + reply)
+            stream.flush()

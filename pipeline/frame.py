@@ -1,0 +1,185 @@
+"""A capture as it crosses from the proxy to the pipeline: one msgpack array, built in one call on the hot path.
+
+The proxy fills a Frame with the bytes it has; everything that costs time (de-chunking, header lines, ids as text)
+is done by `decode`, on the other side.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.records import Capture, Headers, TraceContext
+
+CLIENT_DISCONNECT: Final = "client_disconnect"
+CONNECT_ERROR: Final = "connect_error"
+CONNECT_TIMEOUT: Final = "connect_timeout"
+TLS_ERROR: Final = "tls_error"
+FIRST_BYTE_TIMEOUT: Final = "first_byte_timeout"
+IDLE_TIMEOUT: Final = "idle_timeout"
+BODY_TIMEOUT: Final = "body_timeout"  # the client stopped sending its request
+UPSTREAM_RESET: Final = "upstream_reset"
+BAD_RESPONSE: Final = "bad_response"
+BAD_REQUEST_BODY: Final = "bad_request_body"
+
+# Query values that are credentials; the names are those of the HTTP conventions and of Gemini's `key`.
+SECRET_QUERY: Final = re.compile(
+    r"(?i)((?:^|&)(?:key|api[-_]?key|x-amz-signature|x-amz-credential|x-amz-security-token|awsaccesskeyid|signature|sig"
+    r"|x-goog-signature|token|access_token|code)=)[^&]*"
+)
+
+
+class Frame(Struct, array_like=True, gc=False):
+    """What the proxy knows of one exchange, in the order it is sent. Times are monotonic ns; 0 is never."""
+
+    started_at: int  # ns since the epoch
+    began: int  # the same moment on the monotonic clock
+    sent_at: int
+    first_byte_at: int
+    ended_at: int
+    trace_id: bytes  # 16 bytes, big endian
+    server_span_id: int
+    client_span_id: int
+    parent_span_id: int
+    flags: int
+    tracestate: bytes
+    upstream: str
+    route: str
+    scheme: str
+    client_address: str
+    client_port: int
+    server_address: str
+    server_port: int
+    provider: str | None
+    request_head: bytes  # the client's own, credential lines cut
+    response_head: bytes  # the upstream's own, likewise; empty: none came
+    request_body: list[bytes]  # with its framing
+    response_body: list[bytes]
+    request_size: int  # with framing, uncut
+    response_size: int
+    request_cut: bool
+    response_cut: bool
+    marks: list[int]  # offset in the response copy, time, …
+    error_type: str | None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Frame)
+
+
+def encode(frame: Frame) -> bytes:
+    """The frame as bytes for `offer`."""
+    return _encoder.encode(frame)
+
+
+def decode(data: bytes | memoryview) -> Capture:
+    """The bytes of one frame → Capture. Raises msgspec.DecodeError for bytes that `encode` did not make."""
+    frame = _decoder.decode(data)
+    start_line, request_headers = read_lines(frame.request_head)
+    method, _, rest = start_line.partition(" ")
+    target, _, version = rest.rpartition(" ")
+    status_line, response_headers = read_lines(frame.response_head)
+    request_body, _ = body_of(frame.request_body, request_headers, [], 0)
+    response_body, arrivals = body_of(frame.response_body, response_headers, frame.marks, frame.began)
+    return Capture(
+        id=f"{frame.started_at:016x}{frame.client_span_id:016x}",
+        trace=trace_of(frame),
+        upstream=frame.upstream,
+        route=frame.route,
+        method=method,
+        target=without_secret_query(target),
+        scheme=frame.scheme,
+        http_version=version.removeprefix("HTTP/"),
+        server_address=frame.server_address,
+        server_port=frame.server_port,
+        client_address=frame.client_address,
+        client_port=frame.client_port,
+        status=int(status_line[9:12]) if status_line else None,
+        request_headers=request_headers,
+        response_headers=response_headers,
+        request_body=request_body,
+        response_body=response_body,
+        arrivals=arrivals,
+        started_at=frame.started_at,
+        sent_at=frame.sent_at - frame.began if frame.sent_at else None,
+        first_byte_at=frame.first_byte_at - frame.began if frame.first_byte_at else None,
+        ended_at=frame.ended_at - frame.began,
+        request_size=size_of(frame.request_size, frame.request_cut, request_body),
+        response_size=size_of(frame.response_size, frame.response_cut, response_body),
+        request_cut=frame.request_cut,
+        response_cut=frame.response_cut,
+        error_type=frame.error_type,
+        provider=frame.provider,
+    )
+
+
+def trace_of(frame: Frame) -> TraceContext:
+    """The ids as the lower-case hex that everything behind the proxy speaks."""
+    return TraceContext(
+        trace_id=frame.trace_id.hex(),
+        server_span_id=f"{frame.server_span_id:016x}",
+        client_span_id=f"{frame.client_span_id:016x}",
+        parent_span_id=f"{frame.parent_span_id:016x}" if frame.parent_span_id else None,
+        sampled=bool(frame.flags & 1),
+        tracestate=frame.tracestate.decode("latin-1") or None,
+    )
+
+
+def read_lines(head: bytes) -> tuple[str, Headers]:
+    """A head that the proxy has checked → its first line and its fields."""
+    if not head:
+        return "", ()
+    start_line, *lines = head.decode("latin-1").split("\r\n")
+    fields = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon:
+            fields.append((name, value.strip(" \t")))
+    return start_line, tuple(fields)
+
+
+def without_secret_query(target: str) -> str:
+    """The target with the values of credential parameters replaced."""
+    path, mark, query = target.partition("?")
+    return path + mark + SECRET_QUERY.sub(r"\1REDACTED", query) if mark else target
+
+
+def size_of(wire_size: int, cut: bool, body: bytes) -> int:
+    """Body bytes on the wire: exact when the copy is whole, with chunk framing counted when it was cut."""
+    return wire_size if cut else len(body)
+
+
+def body_of(
+    pieces: list[bytes], headers: Headers, marks: list[int], began: int
+) -> tuple[bytes, tuple[tuple[int, int], ...]]:
+    """The captured pieces → the body without chunk framing, and the arrivals moved to match."""
+    raw = b"".join(pieces)
+    arrivals = [(offset, time - began) for offset, time in zip(marks[::2], marks[1::2], strict=True)]
+    if not any(name.lower() == "transfer-encoding" for name, _ in headers):
+        return raw, tuple(arrivals)
+    return unchunk(raw, arrivals)
+
+
+def unchunk(raw: bytes, arrivals: list[tuple[int, int]]) -> tuple[bytes, tuple[tuple[int, int], ...]]:
+    """Chunk data joined, as far as the copy goes; each arrival's offset moved from the raw bytes to the joined ones."""
+    parts: list[bytes] = []
+    moved: list[tuple[int, int]] = []
+    position = joined = 0
+    marks = iter(arrivals)
+    mark = next(marks, None)
+    while (line_end := raw.find(b"\r\n", position)) >= 0:
+        size = int(raw[position:line_end].partition(b";")[0] or b"0", 16)
+        start, end = line_end + 2, line_end + 2 + size
+        while mark is not None and mark[0] < end:
+            moved.append((joined + max(mark[0] - start, 0), mark[1]))
+            mark = next(marks, None)
+        part = raw[start:end]
+        parts.append(part)
+        joined += len(part)
+        position = end + 2
+        if not size:
+            break
+    return b"".join(parts), tuple(moved)

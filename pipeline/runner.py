@@ -1,0 +1,256 @@
+"""The way of every capture: decode → redact → journal (pending) → evaluate → sample → journal (done) → export.
+
+    hand-off ──read──▶ decode, redact ──▶ journal.add ──▶ worker pool ──▶ sample ──▶ journal.finish ──▶ deliveries
+                          one batch at a time                  on_done: one by one, gathered into batches
+
+Rule 1: content is redacted before anything is written or sent to another process.
+Rule 2: what was added to the journal is finished there exactly once, in this life or the next.
+Rule 3: a journal that cannot write (full disk) costs durability, not traffic or results: the failure is counted and the
+        exchange goes on in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from time import monotonic, time_ns
+from typing import Final, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from pipeline import frame
+from pipeline.records import Capture, EvaluatedExchange, Exchange, LedgerEntry
+from pipeline.telemetry import Telemetry
+from pipeline.workers import WorkerPool
+
+READ: Final = 64  # captures decoded in one go, before other tasks get their turn
+RESUME: Final = 256
+LINGER: Final = 0.05  # seconds that finished exchanges are gathered before they are written
+GATHER: Final = 256  # or until there are this many
+LOG_EVERY: Final = 10.0  # seconds between two lines about the same trouble
+
+log = logging.getLogger("sidelight.pipeline")
+
+
+class Journal(Protocol):
+    """What the runner needs of the store; see store.journal.Journal."""
+
+    async def add(self, exchanges: Sequence[tuple[Exchange, bytes | None]]) -> None: ...
+    async def finish(self, evaluated: Sequence[EvaluatedExchange]) -> None: ...
+    async def pending(self, after: str, limit: int) -> list[tuple[str, int, Exchange | None]]: ...
+
+
+class Source(Protocol):
+    """Where captures come from; see pipeline.ring.HandOffReader."""
+
+    bell: int
+
+    def hear_bell(self) -> None: ...
+    def read(self, limit: int) -> list[bytes]: ...
+
+
+class Stages:
+    """The pure steps, as configured; replaced as a whole when the configuration is reloaded."""
+
+    def __init__(
+        self,
+        decode: Callable[[Capture], Exchange],
+        redact: Callable[[Exchange], Exchange],
+        sample: Callable[[EvaluatedExchange], EvaluatedExchange],
+        stored: Callable[[Exchange], Exchange],
+    ) -> None:
+        self.decode = decode
+        self.redact = redact
+        self.sample = sample
+        self.stored = stored  # the exchange as the store may hold it
+
+
+class Runner:
+    """An async context manager: runs from enter to exit; exit finishes what the hand-off still holds."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        stages: Stages,
+        journal: Journal,
+        telemetry: Telemetry,
+        deliver: Callable[[EvaluatedExchange], None],
+        measure: Callable[[EvaluatedExchange], None],
+        max_attempts: int,
+    ) -> None:
+        self.stages = stages
+        self.pool: WorkerPool  # set by whoever wires: the pool is built with `on_done`
+        self.pending = 0  # accepted and not yet finished
+        self._sources = sources
+        self._journal = journal
+        self._telemetry = telemetry
+        self._deliver = deliver
+        self._measure = measure
+        self._max_attempts = max_attempts
+        self._rung = asyncio.Event()
+        self._finished: list[EvaluatedExchange] = []
+        self._more_finished = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._log_due = 0.0
+
+    async def __aenter__(self) -> Runner:
+        loop = asyncio.get_running_loop()
+        for source in self._sources:
+            loop.add_reader(source.bell, self._on_bell, source)
+        self._rung.set()  # a life before this one may have left something
+        self._tasks = [loop.create_task(self._resume_and_take()), loop.create_task(self._write_finished())]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Take what the hand-off holds and let the pool finish; whoever wires bounds the time."""
+        loop = asyncio.get_running_loop()
+        for source in self._sources:
+            loop.remove_reader(source.bell)
+        try:
+            await self._drain()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._write(self._take_finished())
+
+    async def _drain(self) -> None:
+        self._tasks[0].cancel()
+        await asyncio.gather(self._tasks[0], return_exceptions=True)
+        while await self._take_once():
+            pass
+        await self.pool.drained()
+
+    def on_done(self, exchange: Exchange, entries: tuple[LedgerEntry, ...]) -> None:
+        """An exchange came back from the pool: decide whether it is kept; it is written with the next batch."""
+        evaluated = self.stages.sample(EvaluatedExchange(exchange, entries))
+        self._measure(evaluated)
+        if evaluated.kept != "sampled_out":
+            self._deliver(evaluated)
+        self._finished.append(evaluated)
+        self._more_finished.set()
+
+    # -- front ----------------------------------------------------------------------------------------------------
+
+    def _on_bell(self, source: Source) -> None:
+        source.hear_bell()
+        self._rung.set()
+
+    async def _resume_and_take(self) -> None:
+        try:
+            await self._resume()
+        except sqlite3.Error as error:
+            self._trouble("journal", error)
+        while True:
+            self._rung.clear()
+            while await self._take_once():
+                pass
+            await self._rung.wait()
+
+    async def _resume(self) -> None:
+        """Evaluate again what a crash left pending."""
+        after = ""
+        while rows := await self._journal.pending(after, RESUME):
+            for identity, attempts, exchange in rows:
+                after = identity
+                if exchange is None:
+                    log.warning("exchange %s was pending when Sidelight died and its content is not stored", identity)
+                    continue
+                self.pending += 1
+                if attempts >= self._max_attempts:
+                    self.on_done(exchange, set_aside(self.pool.evaluators))
+                else:
+                    self.pool.submit(exchange)
+
+    async def _take_once(self) -> bool:
+        """One batch from every source; False when there was nothing."""
+        records = [record for source in self._sources for record in source.read(READ)]
+        if not records:
+            return False
+        exchanges = [exchange for exchange in map(self._read, records) if exchange is not None]
+        self.pending += len(exchanges)
+        await self._add(exchanges)
+        for exchange in exchanges:
+            self.pool.submit(exchange)
+        await asyncio.sleep(0)
+        return True
+
+    def _read(self, record: bytes) -> Exchange | None:
+        """Bytes → redacted exchange; bytes that nobody can read are counted and lost."""
+        try:
+            exchange = self.stages.redact(self.stages.decode(frame.decode(record)))
+        except Exception as error:  # one capture must not stop the others
+            self._telemetry.decode_errors.add(1, (("kind", "unreadable_capture"),))
+            self._trouble("decode", error)
+            return None
+        self._telemetry.exchange_accepted.add(1, (("wire", exchange.wire),))
+        if exchange.decode_error is not None:
+            self._telemetry.decode_errors.add(1, (("kind", exchange.decode_error),))
+        return exchange
+
+    async def _add(self, exchanges: list[Exchange]) -> None:
+        stored = self.stages.stored
+        try:
+            await self._journal.add([(e, msgspec.msgpack.encode(stored(e))) for e in exchanges])
+        except sqlite3.Error as error:
+            self._telemetry.journal_failed.add(len(exchanges), (("operation", "add"),))
+            self._trouble("journal", error)
+
+    # -- back -----------------------------------------------------------------------------------------------------
+
+    async def _write_finished(self) -> None:
+        while True:
+            await self._more_finished.wait()
+            if len(self._finished) < GATHER:
+                await asyncio.sleep(LINGER)
+            await self._write(self._take_finished())
+
+    def _take_finished(self) -> list[EvaluatedExchange]:
+        finished, self._finished = self._finished, []
+        self._more_finished.clear()
+        return finished
+
+    async def _write(self, finished: list[EvaluatedExchange]) -> None:
+        if not finished:
+            return
+        try:
+            await asyncio.shield(self._journal.finish(finished))
+        except sqlite3.Error as error:
+            self._telemetry.journal_failed.add(len(finished), (("operation", "finish"),))
+            self._trouble("journal", error)
+        self.pending -= len(finished)
+        self._telemetry.exchange_done.add(len(finished))
+
+    def _trouble(self, where: str, error: Exception) -> None:
+        """One line now and then: trouble that can come with every exchange must not flood the log."""
+        if monotonic() >= self._log_due:
+            self._log_due = monotonic() + LOG_EVERY
+            log.error("%s: %s: %s", where, type(error).__name__, error)
+
+
+def set_aside(evaluators: tuple[str, ...]) -> tuple[LedgerEntry, ...]:
+    """The outcomes of an exchange under which Sidelight died too often."""
+    now = time_ns()
+    return tuple(LedgerEntry(name, "error", "pipeline_crashed", started_at=now) for name in evaluators)
+
+
+def unchanged(exchange: Exchange) -> Exchange:
+    """The stage that does nothing."""
+    return exchange
+
+
+def without_content(exchange: Exchange) -> Exchange:
+    """What a store that may not hold content gets: the shape, the numbers, no text."""
+    return replace(
+        exchange,
+        content="off",
+        system_instructions=(),
+        input_messages=(),
+        output_messages=tuple(replace(message, parts=()) for message in exchange.output_messages),
+        tool_definitions=(),
+        output_schema=None,
+        error_message=None,
+    )

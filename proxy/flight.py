@@ -1,0 +1,78 @@
+"""One exchange in flight: what the two connections share about it, and the Frame it becomes when it is over."""
+
+from __future__ import annotations
+
+from time import monotonic_ns, time_ns
+
+from pipeline.frame import Frame
+from proxy.framing import Chunked, Framing
+from proxy.headers import without_secrets
+from proxy.heads import RequestHead, ResponseHead
+from proxy.routing import Match
+from proxy.tee import Budget, Tee
+from proxy.trace_context import Trace
+
+
+class Flight:
+    """Mutable, short-lived, touched by one loop only. `began` and `active_at` are monotonic ns."""
+
+    __slots__ = (
+        "active_at", "began", "error_type", "first_byte_at", "match", "replay", "request", "request_done",
+        "request_tee", "response", "response_framing", "response_tee", "sent_at", "started_at", "trace", "unchunked",
+    )  # fmt: skip
+
+    def __init__(self, request: RequestHead, match: Match, trace: Trace, limit: int, budget: Budget) -> None:
+        self.began = self.active_at = monotonic_ns()
+        self.started_at = time_ns()
+        self.request = request
+        self.match = match
+        self.trace = trace
+        self.request_tee = Tee(limit, budget)
+        self.response_tee = Tee(limit, budget)
+        self.request_done = False
+        self.response: ResponseHead | None = None
+        self.response_framing: Framing | None = None
+        self.sent_at = 0
+        self.first_byte_at = 0
+        self.replay: bytes | None = None  # the whole request as it went upstream, while it may be sent again
+        self.error_type: str | None = None
+        self.unchunked: Chunked | None = None  # the response framing, when the client (HTTP/1.0) must not see it
+
+    def frame(self, scheme: str, client: tuple[str, int]) -> Frame:
+        """Everything known, once; the copies are released."""
+        origin, trace, response = self.match.origin, self.trace, self.response
+        request_tee, response_tee = self.request_tee, self.response_tee
+        frame = Frame(
+            self.started_at,
+            self.began,
+            self.sent_at,
+            self.first_byte_at,
+            monotonic_ns(),
+            trace.trace_id.to_bytes(16, "big"),
+            trace.server_span_id,
+            trace.client_span_id,
+            trace.parent_span_id,
+            trace.flags,
+            trace.tracestate,
+            origin.name,
+            self.match.prefix,
+            scheme,
+            client[0],
+            client[1],
+            origin.host,
+            origin.port,
+            origin.settings.provider,
+            without_secrets(self.request.raw, self.request.fields),
+            without_secrets(response.raw, response.fields) if response else b"",
+            request_tee.pieces,
+            response_tee.pieces,
+            request_tee.size,
+            response_tee.size,
+            request_tee.cut,
+            response_tee.cut,
+            response_tee.marks,
+            self.error_type,
+        )
+        request_tee.release()
+        response_tee.release()
+        return frame

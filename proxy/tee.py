@@ -1,0 +1,64 @@
+"""The bounded copy on the side: references to the bytes as they pass, joined only when the exchange is over.
+
+Rule 1: the client's bytes go first; a copy that would pass its bound is cut and marked, never the client's bytes.
+Rule 2: nothing here looks into the bytes. What they mean, and when the first token came, is found later from the
+arrival marks: (offset in the copy, time) for every read.
+"""
+
+from __future__ import annotations
+
+MAX_MARKS = 1 << 16
+MAX_PIECES = 1024  # more small pieces than this are joined, so the copy's overhead is bounded too
+
+
+class Budget:
+    """How many bytes all copies of this process may hold together."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+class Tee:
+    """The copy of one body."""
+
+    __slots__ = ("budget", "cut", "kept", "limit", "marks", "pieces", "size")
+
+    def __init__(self, limit: int, budget: Budget) -> None:
+        self.limit = limit
+        self.budget = budget
+        self.pieces: list[bytes] = []
+        self.marks: list[int] = []  # offset, time, offset, time, …
+        self.kept = 0
+        self.size = 0
+        self.cut = False
+
+    def add(self, data: bytes) -> None:
+        """Keep `data`, as much of it as the bounds allow."""
+        size = len(data)
+        self.size += size
+        if self.cut:
+            return
+        room = min(self.limit - self.kept, self.budget.limit - self.budget.used)
+        if size > room:
+            self.cut = True
+            data, size = data[: max(room, 0)], max(room, 0)
+        self.pieces.append(data)
+        self.kept += size
+        self.budget.used += size
+        if len(self.pieces) > MAX_PIECES:
+            self.pieces = [b"".join(self.pieces)]
+
+    def mark(self, time: int) -> None:
+        """What is added next arrived at `time`."""
+        if len(self.marks) < 2 * MAX_MARKS:
+            self.marks.append(self.kept)
+            self.marks.append(time)
+
+    def release(self) -> None:
+        """The copy has been handed on: its bytes count no more."""
+        self.budget.used -= self.kept
+        self.kept = 0
+        self.pieces = []

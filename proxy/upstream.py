@@ -1,0 +1,228 @@
+"""The upstream's side: one connection, and the pool of those that wait for the next request.
+
+A connection belongs to one flight at a time and goes back to the pool only after an answer that ended where its
+framing says, with nothing behind it. The pool is last in, first out: the warmest connection is used, the others age.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections import deque
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Final
+
+from pipeline.frame import BAD_RESPONSE, UPSTREAM_RESET
+from proxy.framing import Chunked, Framing, FramingError
+from proxy.heads import BadHead, ResponseHead, read_response_head
+from proxy.rewrite import client_head
+from proxy.routing import Origin
+
+if TYPE_CHECKING:
+    from proxy.client import ClientConnection
+    from proxy.flight import Flight
+
+SECOND: Final = 1_000_000_000
+FRESH: Final = 5_000_000  # ns: a connection used this lately is not asked whether its peer has gone
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Reads answers and passes them on as they come."""
+
+    __slots__ = ("buffer", "client", "expires_at", "flight", "pool", "reused", "transport", "used_at")
+
+    transport: asyncio.Transport
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.client: ClientConnection | None = None
+        self.flight: Flight | None = None
+        self.buffer = b""  # an unfinished response head
+        self.reused = False
+        self.used_at = 0
+        self.expires_at = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]  # uvloop's transports do not subclass asyncio's
+        self.pool.connections.add(self)
+
+    def begin(self, client: ClientConnection, flight: Flight, data: bytes) -> None:
+        """Send the first bytes of a request; what comes back is its answer."""
+        self.client = client
+        self.flight = flight
+        flight.sent_at = flight.active_at = monotonic_ns()
+        if client.writing_paused:
+            self.transport.pause_reading()
+        self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        flight = self.flight
+        if flight is None:  # nobody asked: whatever this is, it is no answer
+            self.transport.abort()
+            return
+        flight.active_at = now = monotonic_ns()
+        if flight.response_framing is None:
+            self.read_head(flight, data, now)
+        else:
+            self.pass_body(flight, flight.response_framing, b"", data, now)
+
+    def read_head(self, flight: Flight, data: bytes, now: int) -> None:
+        """Interim heads are passed on; the final one starts the body."""
+        if not flight.first_byte_at:
+            flight.first_byte_at = now
+        if self.buffer:
+            data, self.buffer = self.buffer + data, b""
+        while (end := data.find(b"\r\n\r\n")) >= 0:
+            try:
+                head = read_response_head(data[: end + 4], flight.request.method)
+            except BadHead:
+                self.fail(BAD_RESPONSE)
+                return
+            data = data[end + 4 :]
+            if head.framing is not None:
+                self.begin_body(flight, head, data, now)
+                return
+            assert self.client
+            self.client.transport.write(client_head(head, close=False))
+        assert self.client
+        if len(data) > self.client.server.settings.limits.max_header_size or not b"HTTP/1.".startswith(data[:7]) or data.count(b"\n") != data.count(b"\r\n"):
+            self.fail(BAD_RESPONSE)
+        else:
+            self.buffer = data
+
+    def begin_body(self, flight: Flight, head: ResponseHead, data: bytes, now: int) -> None:
+        """The final head, and what came with it."""
+        assert self.client
+        assert head.framing
+        flight.response = head
+        flight.response_framing = head.framing
+        flight.replay = None
+        close = self.client.closes_after(flight, head)
+        if flight.request.version == b"1.0" and isinstance(head.framing, Chunked):
+            head.framing.payload = []
+            flight.unchunked = head.framing
+        raw = client_head(head, close=close, chunked=flight.unchunked is None)
+        self.pass_body(flight, head.framing, raw, data, now)
+
+    def pass_body(self, flight: Flight, framing: Framing, head: bytes, data: bytes, now: int) -> None:
+        """The hot path of a stream: client first, copy second."""
+        try:
+            size = framing.feed(data)
+        except FramingError:
+            self.fail(BAD_RESPONSE)
+            return
+        extra = size != len(data)
+        if extra:
+            data = data[:size]
+        assert self.client
+        passed = data if flight.unchunked is None else flight.unchunked.take_payload()
+        self.client.transport.write(head + passed if head else passed)
+        if data:
+            tee = flight.response_tee
+            tee.mark(now)
+            tee.add(data)
+        if framing.done:
+            self.finish(flight, extra)
+
+    def finish(self, flight: Flight, extra: bool) -> None:
+        """The answer is whole: let the connection go, then tell the client's side."""
+        client, head = self.client, flight.response
+        assert client
+        assert head
+        self.client = self.flight = None
+        if head.keep_alive and flight.request_done and not extra:
+            self.pool.put(self, head.keep_alive_timeout)
+        else:
+            self.transport.close()
+        client.answered(flight)
+
+    def fail(self, error_type: str) -> None:
+        """This connection is of no more use to anyone."""
+        client, flight = self.client, self.flight
+        self.client = self.flight = None
+        self.transport.abort()
+        if client and flight:
+            client.upstream_failed(flight, error_type, reused=self.reused)
+
+    def abandon(self) -> None:
+        """The client has gone: close now, so the upstream can stop working."""
+        self.client = self.flight = None
+        self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.pool.forget(self)
+        client, flight = self.client, self.flight
+        self.client = self.flight = None
+        if not client or not flight:
+            return
+        framing = flight.response_framing
+        if framing is not None and exc is None and framing.ends_cleanly_at_eof():
+            client.answered(flight)
+        else:
+            client.upstream_failed(flight, UPSTREAM_RESET, reused=self.reused)
+
+    def pause_writing(self) -> None:
+        if self.client:
+            self.client.hold_reading()
+
+    def resume_writing(self) -> None:
+        if self.client:
+            self.client.release_reading()
+
+    def peer_has_gone(self) -> bool:
+        """Is there something to read on an idle connection: its end, or bytes nobody asked for?"""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLHUP)
+        return bool(poll.poll(0))
+
+
+class Pool:
+    """The connections to one origin."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.connections: set[UpstreamConnection] = set()
+        self.idle: deque[UpstreamConnection] = deque()
+
+    def take(self) -> UpstreamConnection | None:
+        """The connection used last that is still good."""
+        while self.idle:
+            connection = self.idle.pop()
+            transport = connection.transport
+            if transport.is_closing():
+                continue
+            if monotonic_ns() - connection.used_at > FRESH and connection.peer_has_gone():
+                transport.abort()
+                continue
+            return connection
+        return None
+
+    def put(self, connection: UpstreamConnection, timeout_hint: float | None) -> None:
+        """Keep it for the next request, for as long as both sides want to."""
+        settings = self.origin.settings
+        keepalive = settings.keepalive if timeout_hint is None else min(settings.keepalive, timeout_hint - 1)
+        if keepalive <= 0 or len(self.idle) >= settings.max_idle or connection.transport.is_closing():
+            connection.transport.close()
+            return
+        connection.used_at = monotonic_ns()
+        connection.expires_at = connection.used_at + int(keepalive * SECOND)
+        connection.reused = True
+        if not connection.transport.is_reading():
+            connection.transport.resume_reading()
+        self.idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """It is closed."""
+        self.connections.discard(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def sweep(self, now: int) -> None:
+        """Close what has been idle too long; the oldest are at the left."""
+        while self.idle and self.idle[0].expires_at <= now:
+            self.idle.popleft().transport.close()
+
+    def close(self) -> None:
+        """Close every connection now."""
+        for connection in list(self.connections):
+            connection.transport.abort()

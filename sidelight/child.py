@@ -1,0 +1,32 @@
+"""`python -m sidelight.child ROLE`: the processes behind `sidelight run`; not a command for people."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from inspect import iscoroutine
+
+import orjson
+import uvloop
+
+from pipeline.errors import ConfigError
+from sidelight.process import report, set_up_child
+
+
+def main() -> None:
+    """Read the setup, become the role."""
+    role = importlib.import_module(f"sidelight.roles.{sys.argv[1]}")
+    # Unbuffered: a byte read ahead here would be missing from the control channel later.
+    setup = orjson.loads(sys.stdin.buffer.raw.readline())  # type: ignore[union-attr]
+    set_up_child(setup["parent"])
+    try:
+        running = role.run(setup)
+        if iscoroutine(running):
+            uvloop.run(running)
+    except ConfigError as error:
+        report(setup["status"], error="\n".join(error.problems))
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The command line: sidelight run · validate · components · print-config · demo · explain."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import uvloop
+from rich.console import Console
+
+from config.load import load, settings_from
+from pipeline.errors import ConfigError
+from sidelight import __version__
+from sidelight.components import with_defaults
+from sidelight.demo import run_demo
+from sidelight.explain import explain
+from sidelight.process import set_up_logging
+from sidelight.show import list_components, print_config
+from sidelight.supervisor import Supervisor, settings_of
+
+DEFAULT_FILE: Final = "sidelight.yaml"
+BAD_CONFIG: Final = 2
+
+
+def main() -> NoReturn:
+    """Parse, run, exit: 0 for success, 1 for no, 2 for a configuration or command that is wrong."""
+    arguments = parser().parse_args()
+    try:
+        sys.exit(arguments.verb(arguments))
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"sidelight: {problem}", file=sys.stderr)  # noqa: T201
+        sys.exit(BAD_CONFIG)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every verb and its options."""
+    top = argparse.ArgumentParser(prog="sidelight", description="Evaluates LLM traffic; changes no byte.")
+    top.add_argument("--version", action="version", version=f"sidelight {__version__}")
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = verb(verbs, "run", do_run, "stand in front of an endpoint")
+    add_config(run)
+    run.add_argument("--upstream", metavar="URL", help="no file needed: forward everything to this endpoint")
+    run.add_argument("--listen", metavar="HOST:PORT", help="instead of proxy.listen")
+
+    add_config(verb(verbs, "validate", do_validate, "check a configuration and start nothing"))
+    verb(verbs, "components", do_components, "list processors, exporters and wire formats with their options")
+    add_config(verb(verbs, "print-config", do_print_config, "show the configuration in effect, secrets redacted"))
+
+    demo = verb(verbs, "demo", do_demo, "see it work: a simulated endpoint, traffic, evaluations; offline")
+    demo.add_argument("--calls", type=int, default=240, help="calls to make (240)")
+    demo.add_argument("--keep", action="store_true", help="keep the folder with the store")
+
+    story = verb(verbs, "explain", do_explain, "tell the story of one exchange")
+    story.add_argument("id", help="an exchange's id, the beginning of one, or a trace id")
+    story.add_argument("--store", metavar="FILE", help="the store (default: the configuration's)")
+    add_config(story)
+    return top
+
+
+def verb(verbs: Any, name: str, action: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    """One sub-command."""
+    command: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+    command.set_defaults(verb=action)
+    return command
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", metavar="FILE", help=f"the configuration (default: {DEFAULT_FILE} if there is one)")
+
+
+def tree_from(file: str) -> dict[str, Any]:
+    """A configuration file → its tree, defaults of omitted sections filled in."""
+    try:
+        text = Path(file).read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: is not UTF-8 text") from None
+    return with_defaults(load(text, file=file), otlp_endpoint())
+
+
+def otlp_endpoint() -> str | None:
+    """Where OpenTelemetry's own variable says that telemetry goes."""
+    return os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None  # noqa: TID251 - the one setting that has no other place
+
+
+def file_of(arguments: argparse.Namespace) -> str | None:
+    """The file that is named, or the one that lies here."""
+    if arguments.config:
+        return str(arguments.config)
+    return DEFAULT_FILE if Path(DEFAULT_FILE).is_file() else None
+
+
+def tree_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    file = file_of(arguments)
+    if file is None:
+        raise ConfigError(f"there is no {DEFAULT_FILE} here; name a file with --config")
+    return tree_from(file)
+
+
+def do_run(arguments: argparse.Namespace) -> int:
+    """Until a signal says stop."""
+    file = None if arguments.upstream else file_of(arguments)
+    if arguments.upstream and arguments.config:
+        raise ConfigError("--upstream and --config exclude each other: put the upstream into the file")
+    if arguments.upstream:
+        tree = with_defaults({"proxy": {"upstreams": {"default": {"url": arguments.upstream}}}}, otlp_endpoint())
+    elif file:
+        tree = tree_from(file)
+    else:
+        raise ConfigError(f"nothing to stand in front of: give --upstream URL, --config FILE or a {DEFAULT_FILE} here")
+
+    def with_listen(tree: dict[str, Any]) -> dict[str, Any]:
+        return tree | {"proxy": tree["proxy"] | {"listen": arguments.listen}} if arguments.listen else tree
+
+    tree = with_listen(tree)
+    set_up_logging(settings_from(tree).service.log_level)
+    supervisor = Supervisor(tree, (lambda: with_listen(tree_from(file))) if file else None)
+    return uvloop.run(supervisor.run(announce))
+
+
+def announce(supervisor: Supervisor) -> None:
+    """One line to copy from."""
+    scheme = "https" if supervisor.settings.proxy.tls else "http"
+    base = supervisor.address if supervisor.address.startswith("unix:") else f"{scheme}://{supervisor.address}"
+    upstreams = ", ".join(upstream.url for upstream in supervisor.settings.proxy.upstreams.values())
+    print(f"sidelight {__version__}: {base} -> {upstreams}", file=sys.stderr)  # noqa: T201
+
+
+def do_validate(arguments: argparse.Namespace) -> int:
+    settings_of(tree_of(arguments))
+    print("the configuration is valid")  # noqa: T201
+    return 0
+
+
+def do_components(_: argparse.Namespace) -> int:
+    list_components(Console())
+    return 0
+
+
+def do_print_config(arguments: argparse.Namespace) -> int:
+    print(print_config(settings_of(tree_of(arguments))), end="")  # noqa: T201
+    return 0
+
+
+def do_demo(arguments: argparse.Namespace) -> int:
+    if arguments.calls < 1:
+        raise ConfigError("--calls: at least 1")
+    return asyncio.run(run_demo(arguments.calls, arguments.keep, Console()))
+
+
+def do_explain(arguments: argparse.Namespace) -> int:
+    store = arguments.store or store_of(arguments)
+    return 0 if explain(Path(store), arguments.id, Console()) else 1
+
+
+def store_of(arguments: argparse.Namespace) -> str:
+    """The store of the configuration, or the default one's name when there is no configuration."""
+    file = file_of(arguments)
+    tree: Mapping[str, Any] = tree_from(file) if file else {"proxy": {"upstreams": {"none": {"url": "http://localhost"}}}}
+    return settings_from(tree).store.path

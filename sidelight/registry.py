@@ -1,0 +1,30 @@
+"""Everything that exists: what ships here, and what installed plug-ins offer, loaded only when the config names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import Any
+
+from exporters import EXPORTERS
+from pipeline.contracts import Exporter, Processor
+from processors import PROCESSORS
+
+PROCESSOR_PLUGINS = "sidelight.processors"
+EXPORTER_PLUGINS = "sidelight.exporters"
+
+
+def processors_for(identities: Iterable[str]) -> dict[str, type[Processor]]:
+    """The shipped processors and the plug-ins among these ids."""
+    return dict(PROCESSORS) | plugins(PROCESSOR_PLUGINS, identities)
+
+
+def exporters_for(identities: Iterable[str]) -> dict[str, type[Exporter]]:
+    """The shipped exporters and the plug-ins among these ids."""
+    return dict(EXPORTERS) | plugins(EXPORTER_PLUGINS, identities)
+
+
+def plugins(group: str, identities: Iterable[str]) -> dict[str, Any]:
+    """Entry points of the group whose type is named; nothing else of an installed package is imported."""
+    wanted = {identity.partition("/")[0] for identity in identities}
+    return {point.name: point.load() for point in entry_points(group=group) if point.name in wanted}

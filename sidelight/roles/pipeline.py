@@ -1,0 +1,196 @@
+"""The pipeline process: started from the back, so nothing arrives before it can be handled; stopped from the front."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from time import time_ns
+from typing import Any, Final
+
+from config.load import settings_from
+from config.settings import Settings
+from exporters.measure import Measure
+from exporters.metrics_loop import MetricsLoop
+from exporters.otlp import Otlp
+from exporters.resource import resource_attributes
+from pipeline.delivery import Delivery
+from pipeline.proxy_counters import NAMES
+from pipeline.records import EvaluatedExchange
+from pipeline.ring import HandOffFds, HandOffReader
+from pipeline.runner import Runner, Stages
+from pipeline.telemetry import Observation, Telemetry
+from pipeline.workers import Spawn, WorkerPool
+from sidelight.components import Components, build_components, stored_form
+from sidelight.process import on_sigterm, read_lines, report, set_up_logging, start_child
+from store.journal import Journal
+from wire import decode
+
+EXPIRE_EVERY: Final = 600.0  # seconds
+FINISH_WITHIN: Final = 10.0  # seconds the pipeline may go on after it was told to stop
+SECOND: Final = 1_000_000_000
+
+log = logging.getLogger("sidelight")
+
+
+async def run(setup: dict[str, Any]) -> None:
+    """Take captures until SIGTERM; then finish what is there, within limits."""
+    settings = settings_from(setup["settings"])
+    set_up_logging(settings.service.log_level)
+    components = build_components(settings)
+    sources = [HandOffReader(HandOffFds(*fds)) for fds in setup["hand_offs"]]
+    stopping = on_sigterm(lambda: os._exit(1))
+    telemetry = Telemetry()
+    measure = Measure(telemetry)
+    async with AsyncExitStack() as stack:
+        journal = await stack.enter_async_context(Journal(settings.store.path))
+        deliveries = await start_deliveries(stack, settings, components, telemetry, measure)
+        runner = Runner(
+            sources,
+            stages_of(settings, components),
+            journal,
+            telemetry,
+            deliver=to_all(deliveries),
+            measure=measure.record,
+            max_attempts=settings.evaluation.max_attempts,
+        )
+        runner.pool = pool_for(settings, components, runner, telemetry)
+        observe(telemetry, sources, runner)
+        await stack.enter_async_context(runner.pool)
+        await stack.enter_async_context(bounded_exit(runner))
+        await stack.enter_async_context(background(expire(journal, settings.store.retention)))
+        await stack.enter_async_context(background(read_lines(reloader(runner), stopping.set)))
+        report(setup["status"], ready=True)
+        await stopping.wait()
+
+
+async def start_deliveries(
+    stack: AsyncExitStack, settings: Settings, components: Components, telemetry: Telemetry, measure: Measure
+) -> list[Delivery]:
+    """Open every exporter, put a queue before it, and send the metrics of those that take some."""
+    service = settings.service
+    deliveries = []
+    for name, exporter in components.exporters.items():
+        if isinstance(exporter, Otlp):
+            resource = resource_attributes(service.name, service.environment, service.attributes)
+            exporter = replace(exporter, resource=resource)
+        if isinstance(exporter, AbstractAsyncContextManager):
+            await stack.enter_async_context(exporter)
+        if isinstance(exporter, Otlp):
+            await stack.enter_async_context(MetricsLoop(name, exporter, telemetry, measure))
+        deliveries.append(await stack.enter_async_context(Delivery(name, exporter, telemetry)))
+    return deliveries
+
+
+def to_all(deliveries: Sequence[Delivery]) -> Callable[[EvaluatedExchange], None]:
+    """Offer to every exporter's queue; each counts its own refusals."""
+
+    def deliver(evaluated: EvaluatedExchange) -> None:
+        for delivery in deliveries:
+            delivery.offer(evaluated)
+
+    return deliver
+
+
+def stages_of(settings: Settings, components: Components) -> Stages:
+    """The pure steps of the pipeline."""
+    return Stages(decode, components.redact.redact, components.sample.decide, stored_form(settings))
+
+
+def pool_for(settings: Settings, components: Components, runner: Runner, telemetry: Telemetry) -> WorkerPool:
+    """The evaluator processes."""
+    evaluation = settings.evaluation
+    return WorkerPool(
+        spawner(settings),
+        tuple(components.evaluators),
+        runner.on_done,
+        workers=evaluation.workers,
+        timeout=evaluation.timeout,
+        max_attempts=evaluation.max_attempts,
+        queue_size=evaluation.queue,
+        on_restart=lambda reason: telemetry.worker_restarts.add(1, (("reason", reason),)),
+    )
+
+
+def spawner(settings: Settings) -> Spawn:
+    """How an evaluator process is started: it builds the evaluators itself, from their options."""
+    processors = {name: dict(options or {}) for name, options in settings.processors.items()}
+    max_memory = settings.evaluation.max_memory
+
+    async def spawn(channel: int, heartbeat: int) -> asyncio.subprocess.Process:
+        setup = {"processors": processors, "max_memory": max_memory, "channel": channel, "heartbeat": heartbeat}
+        return await start_child("evaluator", setup, (channel, heartbeat), stop_with_stdin=False)
+
+    return spawn
+
+
+def reloader(runner: Runner) -> Callable[[dict[str, Any]], Awaitable[None]]:
+    """What the supervisor's further lines do: other processors, from the next exchange on."""
+
+    async def reload(message: dict[str, Any]) -> None:
+        settings = settings_from(message["settings"])
+        components = build_components(settings)
+        runner.stages = stages_of(settings, components)
+        runner.pool.replace(spawner(settings), tuple(components.evaluators))
+
+    return reload
+
+
+@asynccontextmanager
+async def bounded_exit(runner: Runner) -> AsyncIterator[None]:
+    """The runner, with an end to how long it may take to finish: what is left stays pending in the journal."""
+    await runner.__aenter__()
+    try:
+        yield
+    finally:
+        try:
+            async with asyncio.timeout(FINISH_WITHIN):
+                await runner.__aexit__()
+        except TimeoutError:
+            log.warning("%d exchanges stay pending; they are evaluated at the next start", runner.pending)
+
+
+@asynccontextmanager
+async def background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """A task that ends with the block."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def expire(journal: Journal, retention: float) -> None:
+    """Delete what has been kept long enough, now and then."""
+    while True:
+        try:
+            await journal.expire(time_ns() - int(retention * SECOND))
+        except sqlite3.Error as error:
+            log.error("retention: %s", error)
+        await asyncio.sleep(EXPIRE_EVERY)
+
+
+def observe(telemetry: Telemetry, sources: Sequence[HandOffReader], runner: Runner) -> None:
+    """Show what the proxies publish, and what waits here."""
+
+    def published(*names: str, reason: bool = False) -> Callable[[], Iterable[Observation]]:
+        def values() -> Iterable[Observation]:
+            for worker, source in enumerate(sources):
+                counters = dict(zip(NAMES, source.counters(len(NAMES)), strict=True))
+                for name in names:
+                    attributes = (("worker", worker), ("reason", name)) if reason else (("worker", worker),)
+                    yield counters[name], attributes
+
+        return values
+
+    telemetry.capture_offered.observe(published("offered"))
+    telemetry.capture_refused.observe(published("ring_full", "too_large", reason=True))
+    telemetry.capture_cut.observe(published("cut"))
+    for name in NAMES[NAMES.index("requests") :]:
+        getattr(telemetry, f"proxy_{name}").observe(published(name))
+    telemetry.journal_pending.observe(lambda: [(runner.pending, ())])

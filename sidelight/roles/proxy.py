@@ -1,0 +1,65 @@
+"""The proxy process: a ProxyServer on the supervisor's socket, its captures into the hand-off."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from config.load import settings_from
+from pipeline.proxy_counters import SUMS
+from pipeline.ring import RING_FULL, TOO_LARGE, HandOffFds, HandOffWriter
+from proxy.server import ProxyServer
+from sidelight.process import first_of, ignore, on_sigterm, read_lines, report, set_up_logging
+
+PUBLISH_EVERY: Final = 0.2  # seconds
+
+
+async def run(setup: dict[str, Any]) -> None:
+    """Serve until SIGTERM, then drain; a second SIGTERM closes at once."""
+    settings = settings_from(setup["settings"])
+    set_up_logging(settings.service.log_level)
+    hand_off = HandOffWriter(HandOffFds(*setup["hand_off"]))
+    server = ProxyServer(settings.proxy, hand_off.offer)
+    publish = publisher(server, hand_off)
+    stopping = on_sigterm(server.close)
+    control = asyncio.ensure_future(read_lines(ignore, stopping.set))
+    await server.start(socket.socket(fileno=setup["listener"]))
+    gc.freeze()  # what start-up made stays: collections need not look at it again
+    gc.set_threshold(50_000, 50, 100)
+    report(setup["status"], ready=True)
+    try:
+        while not stopping.is_set():
+            publish()
+            await first_of(stopping.wait(), PUBLISH_EVERY)
+        await server.drain(settings.proxy.limits.drain)
+    finally:
+        publish()
+        control.cancel()
+
+
+def publisher(server: ProxyServer, hand_off: HandOffWriter) -> Callable[[], None]:
+    """Shows this process's counters to the pipeline; sums go on from where the process before this one died."""
+    base = hand_off.published(len(SUMS))
+    counters = server.counters
+
+    def publish() -> None:
+        refused = hand_off.refused
+        sums = (
+            hand_off.offered,
+            refused[RING_FULL],
+            refused[TOO_LARGE],
+            counters.cut,
+            counters.requests,
+            counters.refusals,
+            counters.invalid_requests,
+            counters.rejected_connections,
+            counters.failures,
+            counters.client_disconnects,
+        )
+        levels = (server.active_requests, server.open_connections, server.upstream_connections, server.budget.used)
+        hand_off.publish([*map(sum, zip(base, sums, strict=True)), *levels])
+
+    return publish

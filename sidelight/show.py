@@ -1,0 +1,83 @@
+"""What `sidelight components` and `sidelight print-config` print."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from config.settings import Settings
+from exporters import EXPORTERS
+from processors import PROCESSORS, REDACT, SAMPLE
+from sidelight.components import build_components
+from wire import WIRE_FORMATS
+
+REDACTED: Final = "[redacted]"
+
+
+def list_components(console: Console) -> None:
+    """Every component that ships, with its options and their defaults."""
+    families: dict[str, Mapping[str, Any]] = {
+        "processors": {"redact": REDACT, "sample": SAMPLE, **PROCESSORS},
+        "exporters": EXPORTERS,
+    }
+    for family, registry in families.items():
+        table = Table(title=family, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table.add_column("type", no_wrap=True)
+        table.add_column("what it does")
+        table.add_column("options")
+        for name, kind in registry.items():
+            table.add_row(name, first_line(kind.__doc__), ", ".join(options_of(kind)))
+        console.print(table, end="\n\n")
+    console.print("[bold]wire formats[/bold]")
+    for wire_format in WIRE_FORMATS:
+        console.print(f"{wire_format.name}: {first_line(type(wire_format).__doc__)}", highlight=False)
+
+
+def first_line(docstring: str | None) -> str:
+    return (docstring or "").strip().splitlines()[0]
+
+
+def options_of(kind: Any) -> list[str]:
+    """`threshold=0.5`, … from the fields of a component's dataclass."""
+    return [f"{field.name}={default_of(field)!r}" for field in dataclasses.fields(kind)]
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    factory = field.default_factory
+    return field.default if factory is dataclasses.MISSING else factory()
+
+
+def print_config(settings: Settings) -> str:
+    """The whole configuration as YAML, every default filled in and every secret replaced."""
+    components = build_components(settings)
+    tree = settings.model_dump(mode="json")
+    store = tree.pop("store")
+    stages = {"redact": components.redact, "sample": components.sample, **components.evaluators}
+    tree["processors"] = {name: options_in_effect(component) for name, component in stages.items()}
+    exporters = {name: options_in_effect(component) for name, component in components.exporters.items()}
+    tree["exporters"] = exporters | {"store": store}
+    for upstream in tree["proxy"]["upstreams"].values():
+        upstream["headers"]["set"] = dict.fromkeys(upstream["headers"]["set"], REDACTED)
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def options_in_effect(component: Any) -> dict[str, Any]:
+    """A component's options; the values of headers are secrets."""
+    options = {field.name: plain(getattr(component, field.name)) for field in dataclasses.fields(component)}
+    if isinstance(options.get("headers"), dict):
+        options["headers"] = dict.fromkeys(options["headers"], REDACTED)
+    return options
+
+
+def plain(value: Any) -> Any:
+    """As YAML can show it."""
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, (tuple, list, frozenset, set)):
+        return [plain(each) for each in value]
+    return value

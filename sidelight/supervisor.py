@@ -1,0 +1,353 @@
+"""`sidelight run`: starts the processes from the back, keeps each alive, and stops them from the front.
+
+    supervisor ─┬─ pipeline ── evaluator × M        owns: the listening sockets, the hand-off's memory, the doorbells,
+                └─ proxy × N                         so nothing is lost when a process that uses them is replaced
+
+A proxy that dies is replaced within a moment, and its listening socket never closes: clients wait in the backlog. The
+pipeline may die, hang or be killed at any time; the proxies do not notice. SIGTERM drains, a second one exits now,
+SIGHUP reloads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import orjson
+
+from config.load import settings_from
+from config.settings import Settings
+from console.health import serve_health
+from pipeline.errors import ConfigError
+from pipeline.ring import HandOffFds
+from sidelight.components import build_components
+from sidelight.process import start_child
+
+FIRST_BACKOFF: Final = 0.1
+MAX_BACKOFF: Final = 10.0
+STABLE_AFTER: Final = 10.0  # seconds of life after which a death is a first death again
+READY_WITHIN: Final = 30.0
+PIPELINE_GRACE: Final = 20.0  # seconds the pipeline may take to finish
+PROXY_GRACE: Final = 2.0  # beyond the drain time
+RELOADABLE: Final = ("processors",)
+HEAD_ROOM: Final = 512 * 1024  # of a capture record, beyond its two bodies
+
+log = logging.getLogger("sidelight.supervisor")
+
+
+class Child:
+    """One supervised process: started, watched, started again with back-off."""
+
+    def __init__(self, name: str, role: str, setup: Callable[[int], dict[str, Any]], fds: tuple[int, ...]) -> None:
+        self.name = name
+        self.ready = asyncio.Event()
+        self.restarts = 0
+        self.process: asyncio.subprocess.Process | None = None
+        self._role = role
+        self._setup = setup  # status fd → what the process is told
+        self._fds = fds
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Until `stop`; ConfigError if its very first start says that the configuration is wrong."""
+        backoff = FIRST_BACKOFF
+        while not self._stopping:
+            began = monotonic()
+            error = await self._run_once()
+            if self._stopping:
+                return
+            if error is not None and not self.restarts:
+                raise ConfigError(*error.splitlines())
+            self.restarts += 1
+            backoff = FIRST_BACKOFF if monotonic() - began > STABLE_AFTER else min(backoff * 2, MAX_BACKOFF)
+            code = self.process.returncode if self.process else None
+            log.error("%s ended with code %s: starting it again in %.1f s", self.name, code, backoff)
+            await asyncio.sleep(backoff)
+
+    async def _run_once(self) -> str | None:
+        """One life; the error it reported instead of becoming ready, if it did."""
+        status_read, status_write = os.pipe()
+        try:
+            self.process = await start_child(self._role, self._setup(status_write), (*self._fds, status_write))
+        finally:
+            os.close(status_write)
+        with os.fdopen(status_read, "rb") as pipe:
+            message = orjson.loads(await first_line(pipe) or b"{}")
+            if message.get("ready"):
+                self.ready.set()
+            if self._stopping:
+                self.terminate()
+            await self.process.wait()
+        self.ready.clear()
+        error: str | None = message.get("error")
+        return error
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """One line on its stdin; a child that is being replaced is told by its setup instead."""
+        if self.process and self.process.stdin and self.process.returncode is None:
+            self.process.stdin.write(orjson.dumps(message) + b"\n")
+
+    def terminate(self) -> None:
+        """Ask it to finish."""
+        self._stopping = True
+        if self.process and self.process.returncode is None:
+            self.process.terminate()
+
+    def kill(self) -> None:
+        """End it."""
+        self._stopping = True
+        if self.process and self.process.returncode is None:
+            self.process.kill()
+
+    async def stopped(self, within: float) -> None:
+        """Wait for its end, and end it when that takes too long."""
+        if self.process is None:
+            return
+        try:
+            async with asyncio.timeout(within):
+                await self.process.wait()
+        except TimeoutError:
+            log.warning("%s did not finish in %.0f s and is killed", self.name, within)
+            self.kill()
+            await self.process.wait()
+
+
+async def first_line(pipe: Any) -> bytes:
+    """What the child reports first, or nothing when it ends before."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    try:
+        return await reader.readline()
+    finally:
+        transport.close()
+
+
+class Supervisor:
+    """Owns everything that outlives a child."""
+
+    def __init__(self, tree: Mapping[str, Any], reload: Callable[[], Mapping[str, Any]] | None = None) -> None:
+        self.tree = dict(tree)
+        self.settings = settings_from(tree)
+        self.address = ""  # where the proxies listen, known once `run` has bound it
+        self._read_again = reload
+        self._draining = False
+        self._signals = 0
+        self._stop = asyncio.Event()
+        self._children: list[Child] = []
+
+    async def run(self, on_ready: Callable[[Supervisor], None] = lambda _: None) -> int:
+        """Until a signal; the exit code. ConfigError before anything has started."""
+        build_components(self.settings)
+        async with AsyncExitStack() as stack:
+            listeners = self._listen(stack)
+            hand_offs = [self._hand_off(stack) for _ in listeners]
+            pipeline = self._pipeline(hand_offs)
+            proxies = [self._proxy(*pair, index) for index, pair in enumerate(zip(listeners, hand_offs, strict=True))]
+            self._children = [pipeline, *proxies]
+            self._handle_signals()
+            runs = await self._start(stack, pipeline, proxies)
+            on_ready(self)
+            await first_done(self._stop.wait(), *runs)
+            await self._shut_down(listeners, pipeline, proxies)
+            for run in runs:
+                run.cancel()
+            await asyncio.gather(*runs, return_exceptions=True)
+        return 0
+
+    # -- starting -------------------------------------------------------------------------------------------------
+
+    def _listen(self, stack: AsyncExitStack) -> list[socket.socket]:
+        """One listening socket for each proxy process, bound here so that a taken port is one clear error."""
+        address, workers = self.settings.proxy.listen, self.settings.proxy.workers
+        try:
+            if address.startswith("unix:"):
+                listener = listen_unix(address.removeprefix("unix:"))
+                listeners = [listener] + [listener.dup() for _ in range(workers - 1)]
+                self.address = address
+            else:
+                listeners = listen_tcp(address, workers)
+                host, port = listeners[0].getsockname()[:2]
+                self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        except OSError as error:
+            raise ConfigError(
+                f"proxy.listen: cannot listen on {address}: {error.strerror}; free it or choose another"
+            ) from None
+        for listener in listeners:
+            stack.callback(listener.close)
+        if address.startswith("unix:"):
+            stack.callback(Path(address.removeprefix("unix:")).unlink, missing_ok=True)
+        return listeners
+
+    def _hand_off(self, stack: AsyncExitStack) -> HandOffFds:
+        capture = self.settings.proxy.capture
+        fds = HandOffFds.create(capture.ring, 2 * capture.max_body + HEAD_ROOM)
+        stack.callback(fds.close)
+        return fds
+
+    def _pipeline(self, hand_offs: list[HandOffFds]) -> Child:
+        fds = tuple(fd for hand_off in hand_offs for fd in (hand_off.small, hand_off.large, hand_off.bell_read))
+        lists = [hand_off.as_list() for hand_off in hand_offs]
+
+        def setup(status: int) -> dict[str, Any]:
+            return {"settings": self.tree, "hand_offs": lists, "status": status}
+
+        return Child("pipeline", "pipeline", setup, fds)
+
+    def _proxy(self, listener: socket.socket, hand_off: HandOffFds, index: int) -> Child:
+        fd = listener.fileno()
+
+        def setup(status: int) -> dict[str, Any]:
+            return {"settings": self.tree, "hand_off": hand_off.as_list(), "listener": fd, "status": status}
+
+        return Child(f"proxy {index}", "proxy", setup, (fd, hand_off.small, hand_off.large, hand_off.bell_write))
+
+    async def _start(
+        self, stack: AsyncExitStack, pipeline: Child, proxies: list[Child]
+    ) -> list[asyncio.Task[None]]:
+        """From the back: nothing is accepted before there is someone to evaluate it."""
+        loop = asyncio.get_running_loop()
+        await self._serve_health(stack)
+        runs: list[asyncio.Task[None]] = []
+        for group in ([pipeline], proxies):
+            started = [loop.create_task(child.run()) for child in group]
+            runs += started
+            for child, run in zip(group, started, strict=True):
+                ready = await first_done(child.ready.wait(), run, self._stop.wait(), timeout=READY_WITHIN)
+                if run.done():
+                    self._kill_all()
+                    await run
+                if not ready and not self._stop.is_set():
+                    log.warning("%s is not ready after %.0f s", child.name, READY_WITHIN)
+        return runs
+
+    async def _serve_health(self, stack: AsyncExitStack) -> None:
+        address = self.settings.service.health
+        if address is None:
+            return
+        try:
+            runner = await serve_health(address, self.status)
+        except OSError as error:
+            raise ConfigError(
+                f"service.health: cannot listen on {address}: {error.strerror}; free it, choose another, or set null"
+            ) from None
+        stack.push_async_callback(runner.cleanup)
+
+    def status(self) -> tuple[bool, Mapping[str, Any]]:
+        """Serving: every proxy is up and nobody asked us to stop. A dead pipeline costs evaluations, not traffic."""
+        children = {
+            child.name: {"ready": child.ready.is_set(), "restarts": child.restarts} for child in self._children
+        }
+        proxies = [child for child in self._children if child.name != "pipeline"]
+        serving = bool(proxies) and all(child.ready.is_set() for child in proxies) and not self._draining
+        return serving, {"serving": serving, "draining": self._draining, "processes": children}
+
+    # -- signals --------------------------------------------------------------------------------------------------
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    def _on_stop_signal(self, number: int) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            self._kill_all()
+            os._exit(128 + number)
+        self._stop.set()
+
+    def _kill_all(self) -> None:
+        for child in self._children:
+            child.kill()
+
+    def reload(self) -> None:
+        """Take over what may change while running; an invalid file changes nothing and says why."""
+        if self._read_again is None:
+            log.warning("there is no file to reload: Sidelight was started without one")
+            return
+        try:
+            tree = dict(self._read_again())
+            build_components(settings_from(tree))
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("not reloaded: %s", problem)
+            return
+        for section in sorted(set(tree) | set(self.tree)):
+            if section not in RELOADABLE and tree.get(section) != self.tree.get(section):
+                log.warning("%s has changed: that needs a restart; the running one stays as it was", section)
+        self.tree = self.tree | {section: tree.get(section, {}) for section in RELOADABLE}
+        self._children[0].tell({"settings": self.tree})
+        log.info("reloaded: %s", ", ".join(RELOADABLE))
+
+    # -- stopping -------------------------------------------------------------------------------------------------
+
+    async def _shut_down(self, listeners: list[socket.socket], pipeline: Child, proxies: list[Child]) -> None:
+        """From the front: no new clients, answers in flight finish, then what they left is evaluated and exported."""
+        self._draining = True
+        for listener in listeners:
+            listener.close()
+        for child in proxies:
+            child.terminate()
+        await asyncio.gather(*(child.stopped(self.settings.proxy.limits.drain + PROXY_GRACE) for child in proxies))
+        pipeline.terminate()
+        await pipeline.stopped(PIPELINE_GRACE)
+
+
+async def first_done(*awaitables: Any, timeout: float | None = None) -> bool:  # noqa: ASYNC109
+    """Wait until one of them is done; tasks go on, anything else is cancelled. False when time ran out."""
+    waiters = [each if isinstance(each, asyncio.Task) else asyncio.ensure_future(each) for each in awaitables]
+    done, _ = await asyncio.wait(waiters, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    for waiter, given in zip(waiters, awaitables, strict=True):
+        if waiter is not given:
+            waiter.cancel()
+    return bool(done)
+
+
+def listen_tcp(address: str, count: int) -> list[socket.socket]:
+    """`count` sockets on one port. Another program's port is refused even if it would share it."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, int(port)))
+        if count == 1 and port != "0":
+            probe.listen(1)
+    listeners: list[socket.socket] = []
+    for _ in range(count):
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, listeners[0].getsockname()[1] if listeners else int(port)))
+        listener.listen(4096)
+        listeners.append(listener)
+    return listeners
+
+
+def listen_unix(path: str) -> socket.socket:
+    """A Unix socket; a file left by a dead process is replaced, a living one's is not."""
+    listener = socket.socket(socket.AF_UNIX)
+    if Path(path).is_socket():
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(path) == 0:
+                raise OSError(98, "it is in use")
+        Path(path).unlink()
+    listener.bind(path)
+    listener.listen(4096)
+    return listener
+
+
+def settings_of(tree: Mapping[str, Any]) -> Settings:
+    """Checked settings and components, or a ConfigError; what `sidelight validate` does."""
+    settings = settings_from(tree)
+    build_components(settings)
+    return settings

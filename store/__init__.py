@@ -1,0 +1,1 @@
+"""SQLite: the schema, the journal that writes it, the queries that read it."""

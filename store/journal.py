@@ -1,0 +1,187 @@
+"""The store is the journal: pending before an exchange is evaluated, done after, resumed after a crash.
+
+One thread owns the one writing connection (WAL, `synchronous=NORMAL`: nothing committed is lost when a process dies;
+a power cut may take the last commits). Each call is one transaction over a whole batch. A second Sidelight on the same
+file is refused by a lock, because two journals would evaluate each other's pending exchanges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import sqlite3
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from pipeline.errors import ConfigError
+from pipeline.records import EvaluatedExchange, Exchange, LedgerEntry
+
+T = TypeVar("T")
+SECOND: Final = 1_000_000_000
+RETENTION_BATCH: Final = 1000
+
+INSERT: Final = """
+INSERT OR IGNORE INTO exchange (id, state, started_at, trace_id, upstream, method, path, status, error_type, operation,
+  model, stream, duration, first_chunk, input_tokens, output_tokens, body)
+VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+FINISH: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ? WHERE id = ?"
+FINISH_WITHOUT_BODY: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ?, body = NULL WHERE id = ?"
+ENTER: Final = """
+INSERT OR REPLACE INTO ledger (exchange_id, evaluator, outcome, reason, score, label, explanation, duration)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+EXPIRE: Final = """
+DELETE FROM exchange
+WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done' LIMIT ?)"""
+PENDING: Final = "SELECT id, attempts, body FROM exchange WHERE state = 'pending' AND id > ? ORDER BY id LIMIT ?"
+
+_decoder = msgspec.msgpack.Decoder(Exchange)
+
+
+class Journal:
+    """An async context manager; every method is one transaction on the journal's own thread."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._lock_file: Any = None
+        self._db: sqlite3.Connection
+
+    async def __aenter__(self) -> Journal:
+        await self._in_thread(self._open)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._in_thread(self._close)
+        self._thread.shutdown()
+
+    async def add(self, exchanges: Sequence[tuple[Exchange, bytes | None]]) -> None:
+        """Write as pending, each with its msgpack body; raises sqlite3.Error when the disk will not have them."""
+        await self._in_thread(lambda: self._add(exchanges))
+
+    async def finish(self, evaluated: Sequence[EvaluatedExchange]) -> None:
+        """Write outcomes and turn pending into done, or all of it stays pending; raises sqlite3.Error."""
+        await self._in_thread(lambda: self._finish(evaluated))
+
+    async def pending(self, after: str, limit: int) -> list[tuple[str, int, Exchange | None]]:
+        """What a crash left: (id, attempts so far, exchange), by id from `after` on; each now counts one attempt more.
+
+        The exchange is None where its content was never stored.
+        """
+        return await self._in_thread(lambda: self._pending(after, limit))
+
+    async def expire(self, before: int) -> int:
+        """Delete what started before `before` (ns since the epoch), a batch at a time; how many went."""
+        return await self._in_thread(lambda: self._expire(before))
+
+    def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _open(self) -> None:
+        self._lock_file = Path(f"{self.path}.lock").open("w")  # noqa: SIM115 - held as long as the journal is
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(
+                f"exporters.store.path: {self.path} is in use by another Sidelight; stop it or choose another file"
+            ) from None
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.executescript(resources.files("store").joinpath("schema.sql").read_text())
+
+    def _close(self) -> None:
+        self._db.close()
+        self._lock_file.close()
+
+    def _transaction(self, work: Callable[[], None]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            work()
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def _add(self, exchanges: Sequence[tuple[Exchange, bytes | None]]) -> None:
+        rows = [row_of(exchange, body) for exchange, body in exchanges]
+        self._transaction(lambda: void(self._db.executemany(INSERT, rows)))
+
+    def _finish(self, evaluated: Sequence[EvaluatedExchange]) -> None:
+        kept = [(e.weight, e.kept, e.exchange.id) for e in evaluated if e.kept != "sampled_out"]
+        dropped = [(e.weight, e.kept, e.exchange.id) for e in evaluated if e.kept == "sampled_out"]
+        entries = [ledger_row(e.exchange.id, entry) for e in evaluated for entry in e.entries]
+
+        def work() -> None:
+            self._db.executemany(FINISH, kept)
+            self._db.executemany(FINISH_WITHOUT_BODY, dropped)
+            self._db.executemany(ENTER, entries)
+
+        self._transaction(work)
+
+    def _pending(self, after: str, limit: int) -> list[tuple[str, int, Exchange | None]]:
+        rows = self._db.execute(PENDING, (after, limit)).fetchall()
+        ids = [(identity,) for identity, _, _ in rows]
+        self._transaction(
+            lambda: void(self._db.executemany("UPDATE exchange SET attempts = attempts + 1 WHERE id = ?", ids))
+        )
+        return [(identity, attempts, read_body(body)) for identity, attempts, body in rows]
+
+    def _expire(self, before: int) -> int:
+        total = 0
+        while gone := self._db.execute(
+            EXPIRE, (before, RETENTION_BATCH)
+        ).rowcount:
+            total += gone
+        return total
+
+
+def void(_: object) -> None:
+    """A result that does not matter."""
+
+
+def row_of(exchange: Exchange, body: bytes | None) -> tuple[Any, ...]:
+    """The columns of INSERT."""
+    timing, usage = exchange.timing, exchange.usage
+    return (
+        exchange.id,
+        timing.started_at,
+        exchange.trace.trace_id,
+        exchange.upstream,
+        exchange.http.method,
+        exchange.http.path,
+        exchange.http.status,
+        exchange.error_type,
+        exchange.operation,
+        exchange.response_model or exchange.request_model,
+        exchange.stream,
+        timing.duration,
+        timing.first_chunk_at,
+        usage.input_tokens,
+        usage.output_tokens,
+        zlib.compress(body, 1) if body is not None else None,
+    )
+
+
+def ledger_row(identity: str, entry: LedgerEntry) -> tuple[Any, ...]:
+    """The columns of ENTER; of several evaluations, the one that decided the outcome speaks."""
+    decisive = next((e for e in entry.evaluations if e.score_label == entry.outcome), None)
+    evaluation = decisive or (entry.evaluations[0] if entry.evaluations else None)
+    said = (evaluation.score_value, evaluation.score_label, evaluation.explanation) if evaluation else (None,) * 3
+    return (identity, entry.evaluator, entry.outcome, entry.reason, *said, entry.duration)
+
+
+def read_body(body: bytes | None) -> Exchange | None:
+    """A stored body → Exchange; None when there is none or it cannot be read any more."""
+    if body is None:
+        return None
+    try:
+        return _decoder.decode(zlib.decompress(body))
+    except (zlib.error, msgspec.DecodeError):
+        return None

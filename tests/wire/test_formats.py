@@ -1,0 +1,204 @@
+"""Every recorded case of every format: whole, cut anywhere, mutated."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.contracts import WireFormat
+from pipeline.records import Capture, Exchange, text_of
+from tests.support.records import a_capture, an_exchange
+from tests.wire.cases import CASES, STREAMS, expected, genai_fields, read_case
+from wire import WIRE_FORMATS, decode
+from wire.sse import SseParser
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def cut(capture: Capture, length: int) -> Capture:
+    return msgspec.structs.replace(capture, response_body=capture.response_body[:length])
+
+
+def survives_the_journal(exchange: Exchange) -> bool:
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(exchange), type=Exchange).id == exchange.id
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_case_is_read_as_the_api_means_it(case: str) -> None:
+    assert genai_fields(decode(read_case(case))) == expected(case)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_binary_is_kept(case: str) -> None:
+    assert b"iVBORw0KGgo" not in msgspec.json.encode(decode(read_case(case)))
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_stream_byte_by_byte_gives_the_same_events(case: str) -> None:
+    body = read_case(case).response_body
+    parser = SseParser()
+    assert [event for byte in body for event in parser.feed(bytes([byte]))] == SseParser().feed(body)
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_stream_cut_at_any_byte_gives_the_beginning_of_the_whole(case: str) -> None:
+    capture = read_case(case)
+    whole = [text_of((message,)) for message in decode(capture).output_messages]
+    # What ends the last choice or the message, without which no prefix is complete.
+    end = max(capture.response_body.rfind(mark) for mark in (b'"finish_reason":"', b'{"type":"message_stop"}'))
+    for length in range(len(capture.response_body)):
+        exchange = decode(cut(capture, length))
+        assert exchange.decode_error in (None, "event_cut", "unexpected_shape")
+        assert not exchange.complete or length > end
+        for part, complete in zip(exchange.output_messages, whole, strict=False):
+            assert complete.startswith(text_of((part,)))
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_stream_cut_after_each_event_is_not_complete_before_its_end(case: str) -> None:
+    capture = read_case(case)
+    final = ("[DONE]", '"finish_reason":"', '"message_stop"')
+    for offset, _ in capture.arrivals:
+        rest = capture.response_body[offset:].decode()
+        if any(mark in rest for mark in final[1:]):
+            exchange = decode(cut(capture, offset))
+            assert not exchange.complete
+            assert exchange.decode_error is None
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_last_event_counts_without_its_blank_line(case: str) -> None:
+    capture = read_case(case)
+    assert genai_fields(decode(cut(capture, -1))) == expected(case)
+    assert genai_fields(decode(cut(capture, -2))) == expected(case)
+
+
+@pytest.mark.parametrize("case", STREAMS)
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\r"])
+def test_line_ends_of_a_stream_do_not_matter(case: str, line_end: bytes) -> None:
+    capture = read_case(case)
+    body = capture.response_body.replace(b"\n", line_end)
+    arrivals = tuple((event.offset, n) for n, event in enumerate(SseParser().feed(body)))
+    other = msgspec.structs.replace(capture, response_body=body, arrivals=arrivals)
+    assert genai_fields(decode(other)) == expected(case)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in STREAMS])
+def test_body_cut_at_any_byte_is_read_as_far_as_it_goes(case: str) -> None:
+    capture = read_case(case)
+    for length in range(len(capture.response_body.rstrip())):
+        exchange = decode(msgspec.structs.replace(cut(capture, length), response_cut=True))
+        assert not exchange.complete
+        assert exchange.decode_error == "response_cut"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_request_cut_at_any_byte_leaves_the_response_readable(case: str) -> None:
+    capture = read_case(case)
+    whole = decode(capture)
+    for length in range(0, len(capture.request_body.rstrip()), 7):
+        body = capture.request_body[:length]
+        exchange = decode(msgspec.structs.replace(capture, request_body=body, request_cut=True))
+        assert exchange.decode_error == "request_cut"
+        assert exchange.output_messages == whole.output_messages
+        assert len(exchange.input_messages) <= len(whole.input_messages)
+
+
+@given(case=st.sampled_from(CASES), body=st.binary(max_size=200), headers=st.binary(max_size=20), stream=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_arbitrary_bytes_never_raise(case: str, body: bytes, headers: bytes, stream: bool) -> None:
+    content_type = "text/event-stream" if stream else "application/json"
+    capture = msgspec.structs.replace(
+        read_case(case),
+        request_body=body,
+        response_body=body[::-1] if stream else b"data: " + body,
+        response_headers=(("content-type", content_type), ("content-encoding", headers.decode("latin-1"))),
+    )
+    exchange = decode(capture)
+    assert exchange.decode_error != "decoder_failed"
+    assert survives_the_journal(exchange)
+
+
+def places(value: object, path: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    """The path of every value inside this one."""
+    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [path, *(place for key in keys for place in places(value[key], (*path, key)))]  # type: ignore[index]
+
+
+def mutated(data: st.DataObject, value: object) -> object:
+    """The same JSON with anything at all somewhere in it, or something missing."""
+    place = data.draw(st.sampled_from(places(value)))
+    if not place:
+        return data.draw(ANY_JSON)
+    value = copy.deepcopy(value)
+    inner = value
+    for key in place[:-1]:
+        inner = inner[key]  # type: ignore[index]
+    if data.draw(st.booleans()):
+        inner[place[-1]] = data.draw(ANY_JSON)  # type: ignore[index]
+    else:
+        del inner[place[-1]]  # type: ignore[attr-defined]
+    return value
+
+
+def mutated_stream(data: st.DataObject, body: bytes) -> bytes:
+    blocks = body.split(b"\n\n")
+    n = data.draw(st.integers(0, len(blocks) - 1))
+    head, mark, payload = blocks[n].partition(b"data: ")
+    if payload.startswith(b"{"):
+        blocks[n] = head + mark + json.dumps(mutated(data, json.loads(payload))).encode()
+    shuffled = data.draw(st.permutations(blocks)) if data.draw(st.integers(0, 4)) == 0 else blocks
+    return b"\n\n".join(shuffled)
+
+
+@given(case=st.sampled_from(CASES), data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_any_value_anywhere_never_raises(case: str, data: st.DataObject) -> None:
+    capture = read_case(case)
+    request = json.dumps(mutated(data, json.loads(capture.request_body))).encode()
+    if case in STREAMS:
+        response = mutated_stream(data, capture.response_body)
+    else:
+        response = json.dumps(mutated(data, json.loads(capture.response_body))).encode()
+    exchange = decode(msgspec.structs.replace(capture, request_body=request, response_body=response))
+    assert exchange.decode_error != "decoder_failed"
+    assert survives_the_journal(exchange)
+
+
+def test_the_plain_example_is_read_as_the_plain_exchange() -> None:
+    attributes = {"openai.api.type": "chat_completions"}
+    assert decode(a_capture()) == msgspec.structs.replace(an_exchange(), attributes=attributes)
+
+
+def test_what_no_format_knows_is_an_http_exchange() -> None:
+    exchange = decode(a_capture(target="/v1/embeddings"))
+    assert (exchange.wire, exchange.operation, exchange.http.route) == ("http", None, "/v1/embeddings")
+
+
+def test_a_failing_decoder_leaves_the_http_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        name = "broken"
+
+        def matches(self, capture: Capture) -> bool:
+            return True
+
+        def decode(self, capture: Capture) -> Exchange:
+            raise RecursionError
+
+    formats: tuple[WireFormat, ...] = (Broken(),)
+    monkeypatch.setattr("wire.WIRE_FORMATS", formats)
+    exchange = decode(a_capture())
+    assert (exchange.wire, exchange.decode_error, exchange.http.status) == ("http", "decoder_failed", 200)
+
+
+def test_each_format_has_cases() -> None:
+    assert {case.split("/")[0] for case in CASES} == {wire_format.name for wire_format in WIRE_FORMATS}

@@ -1,0 +1,291 @@
+"""Anthropic's messages, and the servers that speak them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
+from wire.chat import Answered, Asked, arguments_of, decode_chat, finish_reason, given, tool_definition
+from wire.http import header, path_of
+from wire.media import blob, uri
+from wire.shapes import Shapes
+
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_call",
+}
+# What each kind of delta adds to: the block's type, and the member of it.
+DELTAS = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "input_json_delta": ("tool_use", "partial_json"),
+}
+
+
+class AnthropicMessages:
+    """POST …/v1/messages, one JSON body or server-sent events."""
+
+    name: ClassVar[str] = "anthropic_messages"
+    provider: ClassVar[str] = "anthropic"
+
+    def matches(self, capture: Capture) -> bool:
+        path = path_of(capture).rstrip("/")
+        if capture.method != "POST" or not path.endswith("/messages"):
+            return False
+        return path.endswith("/v1/messages") or header(capture.request_headers, "anthropic-version") is not None
+
+    def decode(self, capture: Capture) -> Exchange:
+        return decode_chat(capture, self)
+
+    def asked(self, request: dict[str, Any], shapes: Shapes) -> Asked:
+        wanted = shapes.record(shapes.record(request.get("output_config")).get("format"))
+        return Asked(
+            input_messages=_input_messages(request, shapes),
+            system_instructions=_parts(request.get("system"), shapes),
+            tool_definitions=tuple([_tool(tool, shapes) for tool in shapes.records(request.get("tools"))]),
+            parameters=_parameters(request, shapes),
+            output_type="json" if wanted.get("type") == "json_schema" else None,
+            output_schema=wanted.get("schema"),
+        )
+
+    def answer(self, request: dict[str, Any], shapes: Shapes) -> MessageAnswer:
+        return MessageAnswer(shapes)
+
+
+def _input_messages(request: dict[str, Any], shapes: Shapes) -> tuple[Message, ...]:
+    return tuple([_input_message(message, shapes) for message in shapes.records(request.get("messages"))])
+
+
+def _input_message(message: dict[str, Any], shapes: Shapes) -> Message:
+    """Tool results come as the user's blocks; a message of nothing else is the tool's."""
+    role = shapes.text(message.get("role")) or "user"
+    content = message.get("content")
+    parts = _parts(content, shapes)
+    if parts and type(content) is list and all(_is_tool_result(block) for block in content):
+        role = "tool"
+    return Message(role, parts)
+
+
+def _is_tool_result(block: Json) -> bool:
+    return type(block) is dict and block.get("type") == "tool_result"
+
+
+def _tool(tool: dict[str, Any], shapes: Shapes) -> Json:
+    """The client's own tools have a schema; Anthropic's are known by type and name."""
+    kind = shapes.text(tool.get("type"))
+    return tool_definition("function" if kind == "custom" else kind, tool, tool.get("input_schema"), shapes)
+
+
+def _parameters(request: dict[str, Any], shapes: Shapes) -> dict[str, Json]:
+    stop = request.get("stop_sequences")
+    return given(
+        {
+            "temperature": shapes.number(request.get("temperature")),
+            "top_p": shapes.number(request.get("top_p")),
+            "top_k": shapes.integer(request.get("top_k")),
+            "max_tokens": shapes.integer(request.get("max_tokens")),
+            "stop_sequences": [text for text in map(shapes.text, shapes.items(stop)) if text is not None] or None,
+            "reasoning.level": shapes.text(shapes.record(request.get("output_config")).get("effort")),
+        }
+    )
+
+
+class MessageAnswer:
+    """The message as it comes together, from events or from one whole message."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        self.ended = False
+        self._shapes = shapes
+        self._message: dict[str, Any] | None = None  # its head; None until it begins
+        self._blocks: list[Block] = []
+        self._by_index: dict[int, Block] = {}
+        self._usage: dict[str, Any] = {}
+        self._stop_reason: str | None = None
+
+    def add(self, event: dict[str, Any]) -> bool:
+        """One event of the stream, or a whole `message`."""
+        kind = event.get("type")
+        if kind == "content_block_delta":
+            return self._delta(event)
+        if kind == "content_block_start":
+            return self._start_block(event)
+        if kind == "message_delta":
+            self._change(self._shapes.record(event.get("delta")), event.get("usage"))
+        elif kind == "message_start":
+            return self._start(self._shapes.record(event.get("message")))
+        elif kind == "message" or "content" in event:
+            return self._start(event)
+        elif kind == "message_stop":
+            self.ended = True
+        return False
+
+    def _start(self, message: dict[str, Any]) -> bool:
+        self._message = message
+        self._change(message, message.get("usage"))
+        content = message.get("content")
+        self._blocks += [Block(block) for block in _content_blocks(content, self._shapes)]
+        return bool(content)
+
+    def _change(self, changes: dict[str, Any], usage: Json) -> None:
+        """A stop reason, and counts so far: cumulative, each replacing what was said before."""
+        if reason := finish_reason(changes.get("stop_reason"), FINISH_REASONS, self._shapes):
+            self._stop_reason = reason
+        self._usage.update(given(self._shapes.record(usage)))
+
+    def _start_block(self, event: dict[str, Any]) -> bool:
+        head = self._shapes.record(event.get("content_block"))
+        self._add_block(event.get("index"), Block(head))
+        return head.get("type") == "tool_use" or bool(head.get("text") or head.get("thinking"))
+
+    def _add_block(self, index: Json, block: Block) -> Block:
+        self._blocks.append(block)
+        if type(index) is int:
+            self._by_index[index] = block
+        else:
+            self._shapes.odd()
+        return block
+
+    def _delta(self, event: dict[str, Any]) -> bool:
+        delta = self._shapes.record(event.get("delta"))
+        kind, member = DELTAS.get(self._shapes.text(delta.get("type")) or "", (None, ""))
+        if kind is None:
+            return False  # a signature, a citation
+        piece = self._shapes.text(delta.get(member))
+        if piece:
+            self._block(event.get("index"), kind).add(member, piece)
+        return bool(piece)
+
+    def _block(self, index: Json, kind: str) -> Block:
+        """The block of this index; without one the last, and where none was begun a new one."""
+        if type(index) is int:
+            return self._by_index.get(index) or self._add_block(index, Block({"type": kind}))
+        self._shapes.odd()
+        return self._blocks[-1] if self._blocks else self._add_block(index, Block({"type": kind}))
+
+    def answered(self) -> Answered:
+        head = self._message or {}
+        return Answered(
+            response_id=self._shapes.text(head.get("id")),
+            response_model=self._shapes.text(head.get("model")),
+            output_messages=self._output_messages(),
+            usage=_usage(self._usage, self._shapes),
+        )
+
+    def _output_messages(self) -> tuple[Message, ...]:
+        if self._message is None and not self._blocks:
+            return ()
+        role = self._shapes.text((self._message or {}).get("role")) or "assistant"
+        parts = _block_parts([block.whole() for block in self._blocks], self._shapes)
+        return (Message(role, parts, finish_reason=self._stop_reason),)
+
+
+class Block:
+    """One content block, its text piece by piece."""
+
+    __slots__ = ("_head", "_pieces")
+
+    def __init__(self, head: dict[str, Any]) -> None:
+        self._head = head
+        self._pieces: dict[str, list[str]] = {}
+
+    def add(self, member: str, piece: str) -> None:
+        self._pieces.setdefault(member, []).append(piece)
+
+    def whole(self) -> dict[str, Any]:
+        """The block as it would have come in one piece."""
+        block = dict(self._head)
+        for member, pieces in self._pieces.items():
+            text = "".join(pieces)
+            if member == "partial_json":
+                block["input"] = text
+            else:
+                begun = block.get(member)
+                block[member] = begun + text if type(begun) is str else text
+        return block
+
+
+def _usage(usage: dict[str, Any], shapes: Shapes) -> Usage:
+    """The conventions' input tokens hold the cached ones, Anthropic's do not."""
+    if not usage:
+        return Usage()
+    read = shapes.count(usage.get("cache_read_input_tokens"))
+    written = shapes.count(usage.get("cache_creation_input_tokens"))
+    uncached = shapes.count(usage.get("input_tokens"))
+    return Usage(
+        input_tokens=None if uncached is None else uncached + (read or 0) + (written or 0),
+        output_tokens=shapes.count(usage.get("output_tokens")),
+        cache_read_input_tokens=read,
+        cache_write_input_tokens=written,
+        reasoning_output_tokens=shapes.count(shapes.record(usage.get("output_tokens_details")).get("thinking_tokens")),
+    )
+
+
+def _parts(content: Json, shapes: Shapes) -> tuple[Part, ...]:
+    return _block_parts(_content_blocks(content, shapes), shapes)
+
+
+def _content_blocks(content: Json, shapes: Shapes) -> list[dict[str, Any]]:
+    """Content is an array of blocks, or text in place of the only one."""
+    return [{"type": "text", "text": content}] if type(content) is str else shapes.records(content)
+
+
+def _block_parts(blocks: Iterable[dict[str, Any]], shapes: Shapes) -> tuple[Part, ...]:
+    return tuple([part for block in blocks for part in _parts_of(block, shapes)])
+
+
+def _parts_of(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    """One block is one part, but what a tool's result holds besides text follows it; empty text is none."""
+    kind = shapes.text(block.get("type"))
+    match kind:
+        case "text":
+            text = shapes.text(block.get("text"))
+            return (Part("text", content=text),) if text else ()
+        case "thinking":
+            thinking = shapes.text(block.get("thinking"))
+            return (Part("reasoning", content=thinking),) if thinking else ()
+        case "tool_use":
+            return (_tool_call(block, shapes),)
+        case "tool_result":
+            return _tool_result(block, shapes)
+        case "image" | "document":
+            return _source_parts(kind, shapes.record(block.get("source")), shapes)
+        case "search_result":
+            return _parts(block.get("content"), shapes)
+        case _:
+            return (Part("generic", name=kind, id=shapes.text(block.get("id"))),)
+
+
+def _tool_call(block: dict[str, Any], shapes: Shapes) -> Part:
+    arguments = arguments_of(block.get("input"))
+    return Part("tool_call", id=shapes.text(block.get("id")), name=shapes.text(block.get("name")), arguments=arguments)
+
+
+def _tool_result(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    parts = _parts(block.get("content"), shapes)
+    text = "\n".join(part.content or "" for part in parts if part.type == "text")
+    media = [part for part in parts if part.type != "text"]
+    return (Part("tool_call_response", id=shapes.text(block.get("tool_use_id")), response=text), *media)
+
+
+def _source_parts(modality: str, source: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    """Where an image or a document is: in the request, at an address, or uploaded before."""
+    kind = shapes.text(source.get("type"))
+    mime_type = shapes.text(source.get("media_type"))
+    match kind:
+        case "base64":
+            return (blob(modality, mime_type, shapes.text(source.get("data")) or ""),)
+        case "url":
+            return (uri(modality, shapes.text(source.get("url")) or ""),)
+        case "file":
+            return (Part("file", modality=modality, file_id=shapes.text(source.get("file_id"))),)
+        case "text":
+            return (Part("text", content=shapes.text(source.get("data"))),)
+        case "content":
+            return _parts(source.get("content"), shapes)
+        case _:
+            shapes.odd()
+            return (Part("generic", name=modality),)
