@@ -71,11 +71,24 @@ def command_of(pid: int) -> str:
     return ""
 
 
-def pin(pid: int, cpu: int) -> None:
-    """All threads of a process."""
+def threads_of(pid: int) -> list[int]:
     with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setaffinity(int(task.name), {cpu})
+        return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+    return []
+
+
+def pin(pid: int, cpu: int) -> None:
+    """All threads of a process to one core."""
+    for thread in threads_of(pid):
+        with suppress(OSError):
+            os.sched_setaffinity(thread, {cpu})
+
+
+def put_last(pid: int) -> None:
+    """All threads of a process, and what it starts from now on, behind everybody else on their core."""
+    for thread in threads_of(pid):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, LAST_IN_LINE)
 
 
 class Window:
@@ -118,11 +131,8 @@ class Children:
         for child in reversed(self.running):
             self.stop(child)
 
-    def start(self, *command: str, cpu: int, piped: bool = False, polite: bool = False) -> subprocess.Popen[str]:
-        """A process on one core; `piped`: its output is read by the caller, else it joins its errors in a log.
-
-        `polite`: it and all it starts let others of the same core go first.
-        """
+    def start(self, *command: str, cpu: int, piped: bool = False) -> subprocess.Popen[str]:
+        """A process on one core; `piped`: its output is read by the caller, else it joins its errors in a log."""
         log = self.logs / f"{len(self.running)}.log"
         with log.open("w") as errors:
             child = subprocess.Popen(
@@ -131,8 +141,8 @@ class Children:
                 stdout=subprocess.PIPE if piped else errors,
                 stderr=errors,
                 text=True,
-                start_new_session=True,  # an interrupt at the terminal is for the bench, which stops them in order
-                preexec_fn=lambda: settle_in(cpu, polite),
+                process_group=0,  # an interrupt at the terminal is for the bench, which stops them in order
+                preexec_fn=lambda: settle_in(cpu),
             )
         self.running.append(child)
         return child
@@ -156,13 +166,9 @@ class Children:
             child.stdout.close()
 
 
-def settle_in(cpu: int, polite: bool) -> None:
-    """In a new process and session: its core, its rank, and its end when the bench ends."""
+def settle_in(cpu: int) -> None:
+    """In a new process: its core, and its end when the bench ends."""
     os.sched_setaffinity(0, {cpu})
-    if polite:
-        os.nice(LAST_IN_LINE)
-        with suppress(OSError):  # kernels that group by session look at the group's rank, not at the process's
-            Path("/proc/self/autogroup").write_text(str(LAST_IN_LINE))
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -70,8 +70,10 @@ def descendants(stats: Iterable[Stat], root: int) -> set[int]:
 
 
 def ratio(figure: float | None, reference: float | None) -> float | None:
-    """`figure` ÷ `reference`, None where either is missing or the reference is not positive."""
-    return figure / reference if figure is not None and reference is not None and reference > 0 else None
+    """`figure` ÷ `reference`; None where one is missing, or so small that noise made it less than nothing."""
+    if figure is None or reference is None or figure < 0 or reference <= 0:
+        return None
+    return figure / reference
 
 
 Rows = Mapping[tuple[str, str], Figures]  # (scenario, peer) → figures
@@ -88,6 +90,11 @@ class Ratio:
     against: tuple[str, str] | None = None  # (peer, figure); None: the figure itself
     at_least: bool = False
     unit: str = "x"
+
+    @property
+    def peers(self) -> set[str]:
+        """Whose rows it is read from."""
+        return {"sidelight", *(self.against[:1] if self.against else ())}
 
     def value(self, rows: Rows) -> float | None:
         own = rows.get((self.scenario, "sidelight"), {}).get(self.figure)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import trustme
 
@@ -225,12 +226,20 @@ def sidelight(children: Children, place: Place) -> Peer:
     config = place.directory / "sidelight.yaml"
     config.write_text(json.dumps(sidelight_config(place, port, health)))  # JSON is YAML
     command = [*python("sidelight"), "run", "--config", str(config)]
-    child = children.start(*command, cpu=HARNESS_CPU, polite=True)
+    child = children.start(*command, cpu=HARNESS_CPU)
     wait_for(children, child, lambda: fetched(health, "/") is not None, "sidelight run")
     peer = Peer("sidelight", f"http://{LOOPBACK}:{port}", lambda: roles(child.pid, "proxy"), child.pid, place.database)
-    for pid in peer.hot():
-        machine.pin(pid, PROXY_CPU)
+    arrange(peer)
     return peer
+
+
+def arrange(peer: Peer) -> None:
+    """Sidelight's processes, those restarted meanwhile too, to where and how they are measured."""
+    hot = peer.hot()
+    for pid in hot:
+        machine.pin(pid, PROXY_CPU)
+    for pid in machine.tree(cast("int", peer.root)).difference(hot):
+        machine.put_last(pid)
 
 
 def roles(root: int, role: str) -> list[int]:

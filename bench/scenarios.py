@@ -49,8 +49,8 @@ class Plan:
         return self.stream_count * (self.chunks + 1) / (self.chunks * self.gap / 1000)
 
 
-FULL = Plan(rounds=2, warm_up=0.5, closed=3, streams=3, open=4, https=3, calm=5, disturbed=10, limit=240)
-QUICK = Plan(rounds=1, warm_up=0.2, closed=1, streams=1, open=1.5, https=1, calm=2, disturbed=3, limit=60)
+FULL = Plan(rounds=2, warm_up=0.5, closed=3, streams=2.5, open=3, https=3, calm=4, disturbed=10, limit=240)
+QUICK = Plan(rounds=1, warm_up=0.2, closed=1, streams=1, open=1.5, https=1, calm=1.5, disturbed=3, limit=60)
 
 
 @dataclass(frozen=True)
@@ -217,16 +217,8 @@ def open_loop(bench: Bench, peer: Peer) -> Figures:
     sent = own["requests"] + bench.plan.warm_up * bench.plan.rate
     told: Figures = {"cpu_all_us": spent * US / sent, "failed": own["failed"], "foreign": window.foreign_cpu}
     for share in ("p50_ms", "p99_ms"):
-        told |= {
-            share: own[share],
-            f"direct_{share}": straight[share],
-            f"added_{share}": beyond(own[share], straight[share]),
-        }
+        told |= {share: own[share], f"direct_{share}": straight[share]}
     return told
-
-
-def beyond(figure: float | None, reference: float | None) -> float | None:
-    return None if figure is None or reference is None else figure - reference
 
 
 def pipeline_killed(bench: Bench, peer: Peer) -> Figures:
@@ -245,10 +237,12 @@ def disturbed(bench: Bench, peer: Peer, number: signal.Signals) -> Figures:
     window = window_on(peer)
     calm = watched(bench, window, arrivals(bench, [peer], bench.plan.calm))[peer.name]
     command = arrivals(bench, [peer], bench.plan.disturbed)
+    window.open()
     child = bench.children.start(*command, cpu=HARNESS_CPU, piped=True)
     signals = 0
     while not ended(child, SIGNAL_EVERY):
         signals += signal_pipeline(peer, number)
+    window.close()
     if not signals:
         raise Failed("no pipeline process was found")
     seen = json.loads(cast("IO[str]", child.stdout).read().splitlines()[-1])[peer.name]
@@ -294,8 +288,7 @@ def settle(peer: Peer) -> None:
     if not peer.database:
         return
     machine.quiet(cast("int", peer.root), QUIET_WITHIN)
-    for pid in peer.hot():
-        machine.pin(pid, machine.PROXY_CPU)
+    peers.arrange(peer)
 
 
 def warm_up(bench: Bench, everyone: Sequence[Peer]) -> None:

@@ -16,10 +16,11 @@ T = TypeVar("T")
 
 def build(section: str, identity: str, options: Mapping[str, Any] | None, registry: Mapping[str, type[T]]) -> T:
     """`json_valid/strict` and its options → an instance of registry["json_valid"]; ConfigError names the place."""
-    kind = registry.get(identity.partition("/")[0])
+    type_name = identity.partition("/")[0]
+    kind = registry.get(type_name)
     place = (section, identity)
     if kind is None:
-        raise ConfigError(f"{path(place)}: there is no such component; {suggestion(identity, list(registry))}")
+        raise ConfigError(f"{path(place)}: there is no such component; {suggestion(type_name, list(registry))}")
     return build_one(place, options or {}, kind)
 
 

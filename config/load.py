@@ -15,9 +15,15 @@ from pydantic import BaseModel, ValidationError
 from config.settings import Settings
 from pipeline.errors import ConfigError
 
+NOT_YOURS: Final = frozenset((
+    "host", "connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "te", "expect", "traceparent",
+))  # fmt: skip
 MAX_FILE: Final = 1 << 20
 MAX_NODES: Final = 100_000
 REFERENCE: Final = re.compile(r"\$\$|\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+TAG: Final = "tag:yaml.org,2002:"
+TYPED: Final = {TAG + name for name in ("null", "bool", "int", "float")}
+TEXT: Final = {TAG + name for name in ("str", "timestamp", "value", "merge")}  # a date, = and << mean nothing here
 COMPONENT_ID: Final = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9_.-]+)?")
 
 Place = tuple[str | int, ...]
@@ -27,15 +33,16 @@ def load(text: str, environment: Mapping[str, str] | None = None, file: str = "c
     """The text of a file → its tree with references to the environment resolved; ConfigError otherwise."""
     if len(text) > MAX_FILE:
         raise ConfigError(f"{file}: larger than {MAX_FILE} bytes; this is not a configuration")
+    problems: list[str] = []
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is None:
+            raise ConfigError(f"{file}: is empty; the least it needs is proxy.upstreams")
+        tree = plain(node, (), os.environ if environment is None else environment, problems, [])
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: {one_line(error)}") from None
-    if node is None:
-        raise ConfigError(f"{file}: is empty; the least it needs is proxy.upstreams")
-    problems: list[str] = []
-    seen: list[int] = []
-    tree = plain(node, (), os.environ if environment is None else environment, problems, seen)
+    except RecursionError:
+        raise ConfigError(f"{file}: is nested too deeply, or an alias contains itself; write it flat") from None
     if not isinstance(tree, dict):
         problems.append(f"{file}: is not a mapping; the top level is proxy, processors, exporters, service")
     if problems:
@@ -51,20 +58,18 @@ def one_line(error: yaml.YAMLError) -> str:
     return f"line {mark.line + 1}: {problem}" if mark else str(problem)
 
 
-def plain(
-    node: yaml.Node, place: Place, environment: Mapping[str, str], problems: list[str], seen: list[int]
-) -> Any:
+def plain(node: yaml.Node, place: Place, environment: Mapping[str, str], problems: list[str], seen: list[int]) -> Any:
     """A YAML node → plain data. References are resolved in values after parsing, so a value cannot become structure."""
     seen.append(node.start_mark.line)
     if len(seen) > MAX_NODES:
         raise ConfigError("the configuration expands to too many values; are its aliases nested?")
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
         return plain_mapping(node, place, environment, problems, seen)
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
         return [plain(child, (*place, i), environment, problems, seen) for i, child in enumerate(node.value)]
-    if node.tag.startswith("tag:yaml.org,2002:") and node.tag != "tag:yaml.org,2002:str":
-        return yaml.SafeLoader("").construct_object(node)
-    if node.tag != "tag:yaml.org,2002:str":
+    if node.tag in TYPED:
+        return typed(node, place, problems)
+    if node.tag not in TEXT:
         problems.append(f"{path(place)}: the YAML tag {node.tag} is not allowed here (line {node.start_mark.line + 1})")
         return None
     resolved = resolve(node.value, place, environment, problems)
@@ -73,11 +78,26 @@ def plain(
     return yaml.safe_load(resolved) if resolved != node.value and unquoted and is_scalar(resolved) else resolved
 
 
+def typed(node: yaml.Node, place: Place, problems: list[str]) -> Any:
+    """A number, boolean or null; `off`, `on`, `yes` and `no` stay words, as in YAML 1.2."""
+    if node.tag == TAG + "bool" and node.value.lower() not in ("true", "false"):
+        return node.value
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (ValueError, LookupError):
+        kind = node.tag.removeprefix(TAG)
+        problems.append(f"{path(place)}: {node.value[:40]!r} is not usable as {kind} (line {node.start_mark.line + 1})")
+        return None
+
+
 def plain_mapping(
     node: yaml.MappingNode, place: Place, environment: Mapping[str, str], problems: list[str], seen: list[int]
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            problems.append(f"{path(place)}: a key that is not plain text (line {key_node.start_mark.line + 1})")
+            continue
         key = str(key_node.value)
         if key in result:
             problems.append(f"{path((*place, key))}: given twice (line {key_node.start_mark.line + 1}); keep one")
@@ -87,7 +107,7 @@ def plain_mapping(
 
 def is_scalar(text: str) -> bool:
     """Would this be a plain number, boolean or null in YAML?"""
-    return re.fullmatch(r"[-+]?[0-9.]+|true|false|null|", text) is not None
+    return re.fullmatch(r"[-+]?[0-9.]{1,100}|true|false|null|", text) is not None
 
 
 def resolve(text: str, place: Place, environment: Mapping[str, str], problems: list[str]) -> str:
@@ -120,7 +140,7 @@ def settings_from(tree: Mapping[str, Any]) -> Settings:
     if "store" in tree:
         raise ConfigError("store: unknown key; the store is configured under exporters.store")
     if isinstance(exporters, Mapping) and "store" in exporters:
-        tree["store"] = exporters["store"] or {}
+        tree["store"] = {} if exporters["store"] is None else exporters["store"]
         tree["exporters"] = {name: options for name, options in exporters.items() if name != "store"}
     try:
         settings = Settings.model_validate(tree)
@@ -187,9 +207,13 @@ def inconsistencies(settings: Settings) -> Iterator[str]:
     if capture.ring < 2**16:
         yield "proxy.capture.ring: too small to hold a capture; at least 64KiB, 4MiB is the default"
     for name, upstream in settings.proxy.upstreams.items():
+        place = f"proxy.upstreams.{name}.headers"
+        for header in (*upstream.headers.set, *upstream.headers.remove):
+            if header.lower() in NOT_YOURS:
+                yield f"{place}: {header} is the proxy's own business; take it out"
         for header, value in upstream.headers.set.items():
             if not value.get_secret_value().isprintable():
-                yield f"proxy.upstreams.{name}.headers.set.{header}: has a line break or control character; remove it"
+                yield f"{place}.set.{header}: has a line break or control character; remove it"
     for file_place, file in files(settings):
         if not Path(file).is_file():
             yield f"{file_place}: there is no file {file}"

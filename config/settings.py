@@ -20,7 +20,7 @@ DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 def parse_size(value: object) -> object:
     """`64MiB` → bytes."""
     if isinstance(value, str):
-        if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]i?B|B)?", value.strip()):
+        if match := re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([KMG]i?B|B)?", value.strip()):
             return int(float(match[1]) * UNITS[match[2] or "B"])
         raise ValueError(f"{value!r} is not a size; write a number with B, KB, MB, GB, KiB, MiB or GiB, like 64MiB")
     return value
@@ -29,7 +29,7 @@ def parse_size(value: object) -> object:
 def parse_duration(value: object) -> object:
     """`1.5s`, `200ms`, `10m`, `30d` → seconds; a bare number is seconds."""
     if isinstance(value, str):
-        if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", value.strip()):
+        if match := re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*(ms|s|m|h|d)?", value.strip()):
             return float(match[1]) * DURATIONS[match[2] or "s"]
         raise ValueError(f"{value!r} is not a duration; write a number with ms, s, m, h or d, like 30s")
     return value
@@ -39,7 +39,7 @@ def parse_address(value: object) -> object:
     """`host:port`, `[::1]:port` or `unix:/path`, checked and left as it is."""
     if not isinstance(value, str):
         raise ValueError("write host:port, like 127.0.0.1:4000, or unix:/path/to/socket")
-    if value.startswith("unix:"):
+    if value.startswith("unix:") and value != "unix:":
         return value
     host, colon, port = value.rpartition(":")
     if not colon or not host or not port.isdigit() or int(port) > 65535:
@@ -51,18 +51,24 @@ def parse_url(value: object) -> object:
     """An http or https origin, with an optional base path."""
     if not isinstance(value, str):
         raise ValueError("write a URL, like https://api.openai.com")
+    if not value.isprintable() or " " in value:
+        raise ValueError("a URL with a space or control character in it; remove it")
     parts = urlsplit(value)
+    if parts.port == 0:
+        raise ValueError("a URL with port 0; give the port that the endpoint listens on")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is not a usable URL; write http:// or https:// and a host, like https://api.openai.com")
+        raise ValueError(
+            f"{value!r} is not a usable URL; write http:// or https:// and a host, like https://api.openai.com"
+        )
     if parts.username or parts.password:
         raise ValueError("a URL with a user or password in it would leak; set a header instead, with ${env:...}")
     if parts.query or parts.fragment:
-        raise ValueError(f"{value!r} has a query or fragment; give the origin and at most a base path")
+        raise ValueError("a URL with a query or fragment; give the origin and at most a base path")
     return value
 
 
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0, le=2**50)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=100 * 366 * 86400.0)]
 Address = Annotated[str, BeforeValidator(parse_address)]
 Url = Annotated[str, BeforeValidator(parse_url)]
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$")]
@@ -167,7 +173,7 @@ class Store(Section):
 
 
 class Service(Section):
-    name: str = "sidelight"
+    name: str | None = None  # None: OTEL_SERVICE_NAME, else sidelight
     environment: str | None = None
     attributes: Mapping[str, str] = {}
     health: Address | None = "127.0.0.1:13133"

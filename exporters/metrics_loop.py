@@ -48,5 +48,7 @@ class MetricsLoop:
             if self._working:
                 log.warning("metrics of %s: %s", self._name, error)
             self._working = False
+        except Exception:
+            log.exception("metrics of %s: failed", self._name)
         else:
             self._working = True

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
 
+from config.settings import Duration
 from exporters.content import Content
 from exporters.dialect import Dialect
 from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Encoded, encode, request, resource_field
@@ -47,12 +48,12 @@ class Otlp:
     protocol: Literal["http/protobuf", "grpc"] = "http/protobuf"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # values are secrets
     compression: Literal["gzip", "none"] = "gzip"
-    timeout: float = 10.0  # seconds, each request
+    timeout: Duration = 10.0  # each request
     signals: tuple[Signal, ...] = ("traces", "metrics", "logs")  # leave out what the backend does not take
     content: Content = "off"  # texts on spans; never more than processors.redact leaves
     max_value: int = 65536  # characters of one attribute
     metrics: Dialect = "both"  # names of the GenAI metrics
-    metrics_interval: float = 15.0  # seconds
+    metrics_interval: Duration = 15.0
     certificate: str | None = None  # PEM file with the authorities to trust; None: the system's
     client_certificate: str | None = None  # PEM file
     client_key: str | None = None  # PEM file

@@ -10,10 +10,13 @@ from opentelemetry.sdk.resources import Resource
 def resource_attributes(
     name: str | None = None, environment: str | None = None, attributes: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What the config says over OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, over the SDK's defaults.
+    """What the config says over OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, over the defaults.
 
     Call it once for a process: `service.instance.id` is made new each time.
     """
     named = {"service.name": name, "deployment.environment.name": environment}
     told = {**(attributes or {}), **{key: value for key, value in named.items() if value}}
-    return {key: str(value) for key, value in Resource.create(told).attributes.items()}
+    known = {key: str(value) for key, value in Resource.create(told).attributes.items()}
+    if known["service.name"].startswith("unknown_service"):
+        known["service.name"] = "sidelight"
+    return known

@@ -61,7 +61,7 @@ def judge(name: str, processor: Processor, exchange: Exchange) -> LedgerEntry:
         return LedgerEntry(name, "skipped", "missing_input", started_at=started_at)
     began = monotonic_ns()
     try:
-        evaluations = tuple(bounded(evaluation) for evaluation in processor.process(exchange)[:MAX_EVALUATIONS])
+        evaluations = tuple(map(bounded, transferable(processor.process(exchange)[:MAX_EVALUATIONS])))
     except Exception as error:  # a guest's failure ends where the guest is called
         failed = Evaluation(name=name.partition("/")[0], error_type=type(error).__name__)
         return LedgerEntry(name, "error", failed.error_type, (failed,), started_at, monotonic_ns() - began)
@@ -71,6 +71,11 @@ def judge(name: str, processor: Processor, exchange: Exchange) -> LedgerEntry:
     outcome = outcome_of(evaluations)
     reason = next((e.error_type for e in evaluations if e.error_type), None) if outcome == "error" else None
     return LedgerEntry(name, outcome, reason, evaluations, started_at, duration)
+
+
+def transferable(evaluations: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
+    """What will arrive at the parent; what could not be read there raises here, as that evaluator's error."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(evaluations), type=tuple[Evaluation, ...])
 
 
 def bounded(evaluation: Evaluation) -> Evaluation:

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from pipeline.records import Capture, Headers, TraceContext
 
+HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
+
 CLIENT_DISCONNECT: Final = "client_disconnect"
 CONNECT_ERROR: Final = "connect_error"
 CONNECT_TIMEOUT: Final = "connect_timeout"
@@ -25,10 +27,9 @@ UPSTREAM_RESET: Final = "upstream_reset"
 BAD_RESPONSE: Final = "bad_response"
 BAD_REQUEST_BODY: Final = "bad_request_body"
 
-# Query values that are credentials; the names are those of the HTTP conventions and of Gemini's `key`.
+# Query values that are, or by the look of their names may be, credentials; fails closed as the header list does.
 SECRET_QUERY: Final = re.compile(
-    r"(?i)((?:^|&)(?:key|api[-_]?key|x-amz-signature|x-amz-credential|x-amz-security-token|awsaccesskeyid|signature|sig"
-    r"|x-goog-signature|token|access_token|code)=)[^&]*"
+    r"(?i)((?:^|&)(?:[^=&]*(?:key|token|secret|passw|auth|sig|credential)[^=&]*|code)=)[^&]*"
 )
 
 
@@ -171,7 +172,10 @@ def unchunk(raw: bytes, arrivals: list[tuple[int, int]]) -> tuple[bytes, tuple[t
     marks = iter(arrivals)
     mark = next(marks, None)
     while (line_end := raw.find(b"\r\n", position)) >= 0:
-        size = int(raw[position:line_end].partition(b";")[0] or b"0", 16)
+        digits = raw[position:line_end].partition(b";")[0].rstrip(b" \t")
+        if not digits or digits.translate(None, HEX_DIGITS):
+            break  # the proxy refused it too: what came before is the body
+        size = int(digits, 16)
         start, end = line_end + 2, line_end + 2 + size
         while mark is not None and mark[0] < end:
             moved.append((joined + max(mark[0] - start, 0), mark[1]))

@@ -67,9 +67,7 @@ class Capture(Struct, frozen=True):
     provider: str | None = None  # the upstream's configured provider, if any
 
 
-PartType = Literal[
-    "text", "reasoning", "refusal", "tool_call", "tool_call_response", "blob", "uri", "file", "generic"
-]
+PartType = Literal["text", "reasoning", "refusal", "tool_call", "tool_call_response", "blob", "uri", "file", "generic"]
 
 
 class Part(Struct, frozen=True, omit_defaults=True):

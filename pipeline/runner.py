@@ -27,6 +27,7 @@ from pipeline.telemetry import Telemetry
 from pipeline.workers import WorkerPool
 
 READ: Final = 64  # captures decoded in one go, before other tasks get their turn
+GATHER_FOR: Final = 0.02  # seconds after the bell: one round for several captures costs little more than for one
 RESUME: Final = 256
 LINGER: Final = 0.05  # seconds that finished exchanges are gathered before they are written
 GATHER: Final = 256  # or until there are this many
@@ -92,9 +93,11 @@ class Runner:
         self._max_attempts = max_attempts
         self._rung = asyncio.Event()
         self._finished: list[EvaluatedExchange] = []
+        self._unwritten: dict[str, tuple[Exchange, bytes]] = {}  # in flight, and not in the journal yet
         self._more_finished = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._log_due = 0.0
+        self._ending = False
 
     async def __aenter__(self) -> Runner:
         loop = asyncio.get_running_loop()
@@ -118,10 +121,9 @@ class Runner:
             await self._write(self._take_finished())
 
     async def _drain(self) -> None:
-        self._tasks[0].cancel()
-        await asyncio.gather(self._tasks[0], return_exceptions=True)
-        while await self._take_once():
-            pass
+        self._ending = True
+        self._rung.set()
+        await self._tasks[0]
         await self.pool.drained()
 
     def on_done(self, exchange: Exchange, entries: tuple[LedgerEntry, ...]) -> None:
@@ -143,12 +145,16 @@ class Runner:
         try:
             await self._resume()
         except sqlite3.Error as error:
-            self._trouble("journal", error)
+            self._trouble(f"journal: {error}")
         while True:
             self._rung.clear()
             while await self._take_once():
                 pass
+            if self._ending:
+                return
             await self._rung.wait()
+            if not self._ending:
+                await asyncio.sleep(GATHER_FOR)
 
     async def _resume(self) -> None:
         """Evaluate again what a crash left pending."""
@@ -184,7 +190,7 @@ class Runner:
             exchange = self.stages.redact(self.stages.decode(frame.decode(record)))
         except Exception as error:  # one capture must not stop the others
             self._telemetry.decode_errors.add(1, (("kind", "unreadable_capture"),))
-            self._trouble("decode", error)
+            self._trouble(f"decode: {type(error).__name__}")  # its text could quote content
             return None
         self._telemetry.exchange_accepted.add(1, (("wire", exchange.wire),))
         if exchange.decode_error is not None:
@@ -192,12 +198,13 @@ class Runner:
         return exchange
 
     async def _add(self, exchanges: list[Exchange]) -> None:
-        stored = self.stages.stored
+        rows = [(exchange, msgspec.msgpack.encode(self.stages.stored(exchange))) for exchange in exchanges]
         try:
-            await self._journal.add([(e, msgspec.msgpack.encode(stored(e))) for e in exchanges])
+            await self._journal.add(rows)
         except sqlite3.Error as error:
+            self._unwritten |= {exchange.id: (exchange, body) for exchange, body in rows}
             self._telemetry.journal_failed.add(len(exchanges), (("operation", "add"),))
-            self._trouble("journal", error)
+            self._trouble(f"journal: {error}")
 
     # -- back -----------------------------------------------------------------------------------------------------
 
@@ -216,19 +223,22 @@ class Runner:
     async def _write(self, finished: list[EvaluatedExchange]) -> None:
         if not finished:
             return
+        late = [row for each in finished if (row := self._unwritten.pop(each.exchange.id, None))]
         try:
+            if late:  # the journal may write again by now
+                await self._journal.add(late)
             await asyncio.shield(self._journal.finish(finished))
         except sqlite3.Error as error:
             self._telemetry.journal_failed.add(len(finished), (("operation", "finish"),))
-            self._trouble("journal", error)
+            self._trouble(f"journal: {error}")
         self.pending -= len(finished)
         self._telemetry.exchange_done.add(len(finished))
 
-    def _trouble(self, where: str, error: Exception) -> None:
+    def _trouble(self, what: str) -> None:
         """One line now and then: trouble that can come with every exchange must not flood the log."""
         if monotonic() >= self._log_due:
             self._log_due = monotonic() + LOG_EVERY
-            log.error("%s: %s: %s", where, type(error).__name__, error)
+            log.error("%s", what)
 
 
 def set_aside(evaluators: tuple[str, ...]) -> tuple[LedgerEntry, ...]:

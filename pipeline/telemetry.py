@@ -327,7 +327,7 @@ class Telemetry(Instruments):
             "counter", "sidelight.proxy.rejected_connections", "{connection}", "Connections over the limit."
         )
         self.proxy_failures = Observed(
-            "counter", "sidelight.proxy.failures", "{request}", "Requests that ended with an error of the upstream's side."
+            "counter", "sidelight.proxy.failures", "{request}", "Requests whose upstream failed."
         )
         self.proxy_client_disconnects = Observed(
             "counter", "sidelight.proxy.client_disconnects", "{request}", "Requests whose client left first."

@@ -36,6 +36,7 @@ SECOND: Final = 1_000_000_000
 
 TIMEOUT: Final = "timeout"
 CRASHED: Final = "worker_crashed"
+NOT_STARTED: Final = "not_started"
 
 Spawn = Callable[[int, int], Awaitable[asyncio.subprocess.Process]]  # (channel fd, heartbeat fd), both inherited
 Done = Callable[[Exchange, tuple[LedgerEntry, ...]], None]
@@ -83,6 +84,9 @@ class Worker:
         try:
             page = mmap.mmap(heartbeat_fd, mmap.PAGESIZE)
             process = await spawn(theirs.fileno(), heartbeat_fd)
+        except BaseException:
+            ours.close()
+            raise
         finally:
             theirs.close()
             os.close(heartbeat_fd)
@@ -95,17 +99,18 @@ class Worker:
         assert self._streams
         reader, writer = self._streams
         payload = msgspec.msgpack.encode(tasks)
+        reply = asyncio.ensure_future(self._reply(reader))
         try:
             writer.write(len(payload).to_bytes(4, "big") + payload)
-            reply = asyncio.ensure_future(self._reply(reader))
             while not (await asyncio.wait((reply,), timeout=WATCH))[0]:
                 since = self.heartbeat.read()[2]
                 if since and monotonic_ns() - since > timeout * SECOND:
-                    reply.cancel()
                     raise WorkerDied(TIMEOUT)
             return msgspec.msgpack.decode(reply.result(), type=list[list[LedgerEntry]])
         except (asyncio.IncompleteReadError, ConnectionError):
             raise WorkerDied(CRASHED) from None
+        finally:
+            reply.cancel()
 
     async def _reply(self, reader: asyncio.StreamReader) -> bytes:
         size = int.from_bytes(await reader.readexactly(4), "big")
@@ -194,15 +199,20 @@ class WorkerPool:
     async def _run_slot(self) -> None:
         backoff = FIRST_BACKOFF
         while True:
-            generation = self._generation
-            worker = await Worker.start(self._spawn)
+            generation, evaluators = self._generation, self.evaluators
+            try:
+                worker = await Worker.start(self._spawn)
+            except OSError:  # no process or memory to be had just now
+                self._on_restart(NOT_STARTED)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, MAX_BACKOFF)
+                continue
             batch: list[Item] = []
             try:
                 while generation == self._generation:
                     batch = await self._take()
                     if generation != self._generation:
                         break
-                    evaluators = self.evaluators
                     tasks = [Task(item.exchange, tuple(item.entries)) for item in batch]
                     for item, entries in zip(batch, await worker.evaluate(tasks, self._timeout), strict=True):
                         self._finish(item, evaluators, entries)
@@ -210,9 +220,9 @@ class WorkerPool:
                     backoff = FIRST_BACKOFF
             except WorkerDied as death:
                 self._on_restart(death.reason)
-                culprit_known = self._blame(batch, death.reason, worker.heartbeat)
+                culprit_known = self._blame(batch, evaluators, death.reason, worker.heartbeat)
                 await worker.stop()
-                if not culprit_known or death.reason == CRASHED:
+                if not culprit_known:  # it dies whatever it is given
                     await asyncio.sleep(backoff)
                     backoff = min(backoff * 2, MAX_BACKOFF)
             finally:
@@ -226,12 +236,12 @@ class WorkerPool:
             await self._more.wait()
         return [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
 
-    def _blame(self, batch: list[Item], reason: str, heartbeat: Heartbeat) -> bool:
+    def _blame(self, batch: list[Item], evaluators: tuple[str, ...], reason: str, heartbeat: Heartbeat) -> bool:
         """Whom the process died under; that pair gets its outcome once it has had its chances."""
         task, evaluator, since = heartbeat.read()
         if not since or task >= len(batch):
             return False
-        item, name = batch[task], self.evaluators[evaluator]
+        item, name = batch[task], evaluators[evaluator]
         item.attempts += 1
         if reason == TIMEOUT or item.attempts >= self._max_attempts:
             item.fail(name, reason, monotonic_ns() - since)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from config.settings import Duration
 from pipeline.records import Evaluation, Exchange, Timing
 from processors.options import check_limit
 
@@ -16,8 +17,8 @@ SECOND = 1e9  # in the records' nanoseconds
 class Latency:
     """Judges duration, time to first chunk and output speed; a limit of null leaves the value unjudged."""
 
-    max_duration: float | None = 60.0  # seconds from the first byte of the request to the last of the answer
-    max_time_to_first_chunk: float | None = 10.0  # seconds from sending the request to the first content; streams
+    max_duration: Duration | None = 60.0  # from the first byte of the request to the last of the answer
+    max_time_to_first_chunk: Duration | None = 10.0  # from sending the request to the first content; streams
     min_tokens_per_second: float | None = 5.0  # output tokens in each second after the first content; streams
 
     requires: ClassVar[tuple[str, ...]] = ("genai",)
@@ -32,11 +33,11 @@ class Latency:
         first_chunk = _time_to_first_chunk(exchange.timing)
         speed = _tokens_per_second(exchange)
         judged = (
-            ("latency.duration", duration, _over(duration, self.max_duration)),
-            ("latency.time_to_first_chunk", first_chunk, _over(first_chunk, self.max_time_to_first_chunk)),
-            ("latency.tokens_per_second", speed, _over(self.min_tokens_per_second, speed)),
+            _judged("latency.duration", duration, self.max_duration, "s", over_is_bad=True),
+            _judged("latency.time_to_first_chunk", first_chunk, self.max_time_to_first_chunk, "s", over_is_bad=True),
+            _judged("latency.tokens_per_second", speed, self.min_tokens_per_second, "tokens/s", over_is_bad=False),
         )
-        return [Evaluation(name, value, label) for name, value, label in judged if value is not None]
+        return [evaluation for evaluation in judged if evaluation is not None]
 
 
 def _time_to_first_chunk(timing: Timing) -> float | None:
@@ -53,7 +54,11 @@ def _tokens_per_second(exchange: Exchange) -> float | None:
     return tokens * SECOND / (timing.ended_at - timing.first_chunk_at)
 
 
-def _over(value: float | None, limit: float | None) -> str | None:
+def _judged(name: str, value: float | None, limit: float | None, unit: str, *, over_is_bad: bool) -> Evaluation | None:
+    """None without a value; no label without a limit."""
     if value is None or limit is None:
-        return None
-    return "fail" if value > limit else "pass"
+        return None if value is None else Evaluation(name, value)
+    if (value > limit) if over_is_bad else (value < limit):
+        what = name.partition(".")[2].replace("_", " ")
+        return Evaluation(name, value, "fail", f"{what} {value:.3g} {unit}, limit {limit:g} {unit}")
+    return Evaluation(name, value, "pass")

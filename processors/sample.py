@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from config.settings import Duration
 from pipeline.records import EvaluatedExchange, TraceContext
 from processors.options import check_choice, check_share
 
@@ -27,7 +28,7 @@ class Sample:
 
     ratio: float = 1.0  # share kept of what no rule names; the same traces at every Sidelight
     always: tuple[Rule, ...] = ("error", "slow", "flagged")  # kept whatever the ratio
-    slow: float = 30.0  # seconds of duration above which an exchange is slow
+    slow: Duration = 30.0  # duration above which an exchange is slow
 
     def __post_init__(self) -> None:
         check_share("ratio", self.ratio)

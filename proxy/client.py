@@ -1,9 +1,9 @@
 """The client's side: reads requests strictly, one after the other, and sees to it that each gets one end.
 
-    reading a head ──▶ in flight ──▶ answered ──▶ reading the next head (pipelined bytes wait in `buffer`)
-          │                │
-          ▼                ▼
-       refused      client gone · upstream failed            every flight ends in exactly one `landed`
+reading a head ──▶ in flight ──▶ answered ──▶ reading the next head (pipelined bytes wait in `buffer`)
+      │                │
+      ▼                ▼
+   refused      client gone · upstream failed            every flight ends in exactly one `landed`
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class ClientConnection(asyncio.Protocol):
     """One connection from a client."""
 
     __slots__ = (
-        "buffer", "closing", "connecting", "flight", "half_closed", "head_since", "idle_since", "lingering_since", "peer",
-        "server", "transport", "upstream", "waiting", "writing_paused",
+        "buffer", "closing", "connecting", "flight", "half_closed", "head_since", "idle_since", "lingering_since",
+        "peer", "server", "transport", "upstream", "waiting", "writing_paused",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -226,7 +226,7 @@ class ClientConnection(asyncio.Protocol):
         flight.request_done = framing.done
         flight.request_tee.add(data)
         if self.upstream is not None:
-            self.upstream.transport.write(data)
+            self.server.outbox.write(self.upstream.transport, data)
         else:
             self.waiting.append(data)
             if sum(map(len, self.waiting)) > MAX_WAITING:
@@ -247,7 +247,7 @@ class ClientConnection(asyncio.Protocol):
         if not flight.request_done:
             self.close_lingering()
         elif self.closing or (self.half_closed and not self.buffer):
-            self.transport.close()
+            self.server.outbox.close(self.transport)
         else:
             self.read_next()
 
@@ -276,7 +276,7 @@ class ClientConnection(asyncio.Protocol):
         elif flight.response.framing is UNTIL_CLOSE:
             reset(self.transport)  # a FIN would be a made-up ending
         else:
-            self.transport.close()
+            self.server.outbox.close(self.transport)
 
     def replay(self, flight: Flight) -> bool:
         """A kept connection died unanswered under an idempotent request: send that again, on a new one."""
@@ -307,7 +307,7 @@ class ClientConnection(asyncio.Protocol):
         """What two parsers could read differently is answered and then not read any further."""
         self.server.counters.invalid_requests += 1
         if begun:
-            self.transport.close()
+            self.server.outbox.close(self.transport)
         else:
             self.refuse(status, b"invalid_request", b"Sidelight does not forward a request that is not valid HTTP/1.1.")
 
@@ -318,7 +318,7 @@ class ClientConnection(asyncio.Protocol):
             self.buffer = rest
             self.server.counters.refusals += 1
             answer = refusal(404, b"no_route", message, target=head.target, retry=False, close=False)
-            self.transport.write(answer)
+            self.server.outbox.write(self.transport, answer)
             self.read_next()
         else:
             self.refuse(404, b"no_route", message, target=head.target)
@@ -338,7 +338,8 @@ class ClientConnection(asyncio.Protocol):
         close = self.closing or flight is None or not flight.request_done or self.server.draining
         body_wanted = flight is None or flight.request.method != b"HEAD"
         answer = refusal(status, code, message, target=target, retry=retry, close=close)
-        self.transport.write(answer if body_wanted else answer[: answer.index(b"\r\n\r\n") + 4])
+        head_end = answer.index(b"\r\n\r\n") + 4
+        self.server.outbox.write(self.transport, answer if body_wanted else answer[:head_end])
         if close:
             self.close_lingering()
         else:
@@ -349,8 +350,9 @@ class ClientConnection(asyncio.Protocol):
         self.closing = True
         self.buffer = b""
         if self.half_closed or not self.transport.can_write_eof():
-            self.transport.close()
+            self.server.outbox.close(self.transport)
             return
+        self.server.outbox.flush()
         self.transport.write_eof()
         self.lingering_since = monotonic_ns()
         self.release_reading()
@@ -374,7 +376,7 @@ class ClientConnection(asyncio.Protocol):
             if now - self.head_since > limits.header_timeout * SECOND:
                 self.refuse(408, b"header_timeout", b"The request's header did not end in time.", retry=True)
         elif now - self.idle_since > limits.keepalive * SECOND:
-            self.transport.close()
+            self.server.outbox.close(self.transport)
 
     def has_gone(self) -> bool:
         """Asked of the kernel while reading is paused, because then no event would tell."""
@@ -407,7 +409,7 @@ class ClientConnection(asyncio.Protocol):
         """Finish what is in flight, then close; an idle connection closes now."""
         self.closing = True
         if self.flight is None and not self.lingering_since:
-            self.transport.close()
+            self.server.outbox.close(self.transport)
 
 
 def reset(transport: asyncio.Transport) -> None:

@@ -6,7 +6,7 @@ from time import monotonic_ns, time_ns
 
 from pipeline.frame import Frame
 from proxy.framing import Chunked, Framing
-from proxy.headers import without_secrets
+from proxy.headers import without_lines
 from proxy.heads import RequestHead, ResponseHead
 from proxy.routing import Match
 from proxy.tee import Budget, Tee
@@ -62,8 +62,8 @@ class Flight:
             origin.host,
             origin.port,
             origin.settings.provider,
-            without_secrets(self.request.raw, self.request.fields),
-            without_secrets(response.raw, response.fields) if response else b"",
+            without_lines(self.request.raw, self.request.secret_names),
+            without_lines(response.raw, response.secret_names) if response else b"",
             request_tee.pieces,
             response_tee.pieces,
             request_tee.size,

@@ -100,7 +100,7 @@ class Chunked:
             if data[start:available] != b"\r\n"[start - (end - 2) : available - (end - 2)]:
                 raise FramingError("chunk data does not end where its size says")
         if self.payload is not None:
-            self.payload.append(data[position : min(available, end - 2)])
+            self.payload.append(data[position : max(min(available, end - 2), position)])
         self.remaining = end - available
         return available
 

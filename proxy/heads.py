@@ -7,16 +7,35 @@ and closes, because a proxy that guesses is how requests are smuggled.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import httptools
 
 from proxy.framing import NO_BODY, UNTIL_CLOSE, Chunked, Counted, Framing
-from proxy.headers import PROTECTED, Fields, Kind, connection_options, kind_of
+from proxy.headers import FRAMING, HOP, HOST, KINDS, PROTECTED, SECRET, TRACE, Fields, connection_options
 
 HOST_VALUE: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 TARGET: Final = re.compile(rb"/[\x21\x22\x24-\x7e]*")  # origin-form, no fragment, no controls
+STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-9]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?")
+LONGEST_HOST: Final = 262  # 255 bytes of name and a port; bounds what `is_host` remembers
 METHODS_REFUSED: Final = frozenset((b"CONNECT", b"TRACE", b"PRI"))
+
+
+@lru_cache(1024)
+def is_host(value: bytes) -> bool:
+    """A host with an optional port, and nothing else."""
+    return HOST_VALUE.fullmatch(value) is not None
+
+
+def is_origin_form(target: bytes) -> bool:
+    """A path with an optional query."""
+    return TARGET.fullmatch(target) is not None
+
+
+def is_status_line(line: bytes) -> bool:
+    """HTTP/1.0 or 1.1 with a status from 100 on and a reason, or none, of visible characters."""
+    return STATUS_LINE.fullmatch(line) is not None
 
 
 class BadHead(Exception):
@@ -47,8 +66,8 @@ class RequestHead:
     """A request's first line and fields, checked."""
 
     __slots__ = (
-        "fields", "framing", "hop_names", "host", "host_name", "keep_alive", "method", "raw", "target", "trace_fields",
-        "version",
+        "fields", "framing", "hop_names", "host", "host_name", "keep_alive", "method", "raw", "secret_names", "target",
+        "trace_fields", "version",
     )  # fmt: skip
 
     raw: bytes  # through the empty line
@@ -61,13 +80,17 @@ class RequestHead:
     host: bytes
     host_name: bytes  # the spelling of the Host field's name, empty without one
     hop_names: list[bytes]  # spellings of the fields that stay on this hop
+    secret_names: list[bytes]  # spellings of the fields that are not captured
     trace_fields: Fields
 
 
 class ResponseHead:
     """A response's first line and fields, checked; `framing` is None for an interim (1xx) head."""
 
-    __slots__ = ("fields", "framing", "hop_names", "keep_alive", "keep_alive_timeout", "raw", "status", "version")
+    __slots__ = (
+        "fields", "framing", "hop_names", "keep_alive", "keep_alive_timeout", "raw", "secret_names", "status",
+        "version",
+    )  # fmt: skip
 
     raw: bytes
     status: int
@@ -77,6 +100,7 @@ class ResponseHead:
     keep_alive: bool
     keep_alive_timeout: float | None  # the peer's hint, seconds
     hop_names: list[bytes]
+    secret_names: list[bytes]
 
 
 def read_request_head(raw: bytes, max_fields: int) -> RequestHead:
@@ -98,12 +122,13 @@ def read_request_head(raw: bytes, max_fields: int) -> RequestHead:
         raise BadHead("too many header fields", 431)
     line_end = raw.index(b"\r\n")
     head.version = raw[line_end - 3 : line_end]
-    if line_end != len(head.method) + len(head.target) + len(" ") + len(" HTTP/1.1"):
-        raise BadHead("a request line with more than one space between its parts, or without a version")
+    plain = len(head.method) + len(head.target) + len(" ") + len(" HTTP/1.1")
+    if line_end != plain or raw[line_end - 9 : line_end - 3] != b" HTTP/":
+        raise BadHead("a request line with more than one space between its parts, or without HTTP and a version")
     if head.version not in (b"1.1", b"1.0") or head.method in METHODS_REFUSED:
         raise BadHead("this method or version is not served", 405 if head.method in METHODS_REFUSED else 505)
     _read_request_fields(head, fields)
-    if not TARGET.fullmatch(head.target):
+    if not is_origin_form(head.target):
         head.target = _origin_form(head)
     return head
 
@@ -112,36 +137,39 @@ def _read_request_fields(head: RequestHead, fields: Fields) -> None:
     """What the fields say about the host, the connection and the body."""
     head.host = head.host_name = b""
     head.hop_names = []
+    head.secret_names = []
     head.trace_fields = []
     length: bytes | None = None
     encoding: bytes | None = None
     options: set[bytes] = set()
     for name, value in fields:
-        kind = kind_of(name)
+        kind = KINDS[name]
         if not kind:
             continue
-        if kind & Kind.HOST:
+        if kind & HOST:
             if head.host_name:
                 raise BadHead("two Host fields")
-            head.host, head.host_name = value, name
-        elif kind & Kind.FRAMING:
+            head.host, head.host_name = value.rstrip(b" \t"), name
+        elif kind & FRAMING:
             lower = name.lower()
             if lower == b"content-length":
                 if length is not None:
                     raise BadHead("two Content-Length fields")
-                length = value
+                length = value.rstrip(b" \t")
             elif lower == b"transfer-encoding":
                 if encoding is not None:
                     raise BadHead("two Transfer-Encoding fields")
-                encoding = value
+                encoding = value.rstrip(b" \t")
             elif lower == b"connection":
                 options |= connection_options(value)
-        elif kind & Kind.TRACE:
+        elif kind & TRACE:
             head.trace_fields.append((name, value))
-        if kind & Kind.HOP:
+        if kind & HOP:
             head.hop_names.append(name)
+        if kind & SECRET:
+            head.secret_names.append(name)
     if head.host_name:
-        if not HOST_VALUE.fullmatch(head.host):
+        if len(head.host) > LONGEST_HOST or not is_host(head.host):
             raise BadHead("bad Host")
     elif head.version == b"1.1":
         raise BadHead("no Host")
@@ -176,7 +204,7 @@ def _add_named_hops(hop_names: list[bytes], fields: Fields, options: set[bytes])
         return
     if named & PROTECTED:
         raise BadHead("Connection names a field that must be forwarded")
-    hop_names.extend(name for name, _ in fields if name.lower() in named and not kind_of(name) & Kind.HOP)
+    hop_names.extend(name for name, _ in fields if name.lower() in named and not KINDS[name] & HOP)
 
 
 def _origin_form(head: RequestHead) -> bytes:
@@ -204,7 +232,7 @@ def read_response_head(raw: bytes, method: bytes) -> ResponseHead:
     head.fields = collector.fields
     head.status = parser.get_status_code()
     head.version = raw[5:8]
-    if raw[:7] != b"HTTP/1." or head.version not in (b"1.1", b"1.0") or head.status == 101:
+    if not is_status_line(raw[: raw.index(b"\r\n")]) or head.status == 101:
         raise BadHead("an answer that HTTP/1.1 without upgrades cannot have", 502)
     _read_response_fields(head, method)
     return head
@@ -212,30 +240,33 @@ def read_response_head(raw: bytes, method: bytes) -> ResponseHead:
 
 def _read_response_fields(head: ResponseHead, method: bytes) -> None:
     head.hop_names = []
+    head.secret_names = []
     head.keep_alive_timeout = None
     length: bytes | None = None
     encoding: bytes | None = None
     options: set[bytes] = set()
     for name, value in head.fields:
-        kind = kind_of(name)
+        kind = KINDS[name]
         if not kind:
             continue
-        if kind & Kind.FRAMING:
+        if kind & FRAMING:
             lower = name.lower()
             if lower == b"content-length":
                 if length is not None:
                     raise BadHead("two Content-Length fields", 502)
-                length = value
+                length = value.rstrip(b" \t")
             elif lower == b"transfer-encoding":
                 if encoding is not None:
                     raise BadHead("two Transfer-Encoding fields", 502)
-                encoding = value
+                encoding = value.rstrip(b" \t")
             elif lower == b"connection":
                 options |= connection_options(value)
             else:
                 head.keep_alive_timeout = _timeout_hint(value)
-        if kind & Kind.HOP:
+        if kind & HOP:
             head.hop_names.append(name)
+        if kind & SECRET:
+            head.secret_names.append(name)
     if options:
         try:
             _add_named_hops(head.hop_names, head.fields, options)

@@ -34,6 +34,8 @@ def refusal(status: int, code: bytes, message: bytes, *, target: bytes = b"", re
         b"x-should-retry: " + (b"true" if retry else b"false"),
         b"x-sidelight-error: " + code,
     ]
+    if status == 405:
+        lines.append(b"allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
     if status == 503:
         lines.append(b"retry-after: 1")
     if close:

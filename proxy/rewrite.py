@@ -8,67 +8,61 @@ Responses: fields that stay on the hop cut · `connection: close` added when thi
 
 from __future__ import annotations
 
-from proxy.headers import Fields, append_lines, cut_line, replace_value
+from proxy.headers import TRACE_FIELDS, Fields, append_lines, cut_line, replace_value
 from proxy.heads import RequestHead, ResponseHead
-from proxy.routing import Match
+from proxy.routing import Match, Origin
 from proxy.trace_context import Trace, continued_trace, new_trace
 
 
 def upstream_head(head: RequestHead, match: Match, trace: Trace) -> bytes:
     """The head the upstream gets."""
-    raw = head.raw
+    raw, origin = head.raw, match.origin
     start = len(head.method) + 1
     target = match.upstream_target(head.target)
     if raw[start : start + len(target) + 1] != target + b" ":
         raw = raw[:start] + target + raw[raw.index(b" ", start) :]
     if head.version == b"1.0":
         raw = raw.replace(b" HTTP/1.0\r\n", b" HTTP/1.1\r\n", 1)
-    origin = match.origin
+    added = origin.header_lines
     if head.host_name:
         raw = replace_value(raw, head.host_name, origin.authority)
     else:
-        raw = append_lines(raw, b"Host: " + origin.authority + b"\r\n")
-    for name in head.hop_names:
+        added += b"Host: " + origin.authority + b"\r\n"
+    cut = head.hop_names
+    if head.trace_fields or origin.removed:
+        cut = fields_cut(head, origin, trace)
+    if origin.settings.trace_context == "participate":
+        if trace.parent_span_id:
+            name = next(name for name, _ in head.trace_fields if name.lower() == b"traceparent")
+            raw = replace_value(raw, name, trace.traceparent())
+        else:
+            added += b"traceparent: " + trace.traceparent() + b"\r\n"
+    for name in cut:
         raw = cut_line(raw, name)
-    if origin.removed:
-        raw = without_named(raw, head, origin.removed)
-    if origin.header_lines:
-        raw = append_lines(raw, origin.header_lines)
-    return with_trace(raw, head.trace_fields, origin.settings.trace_context, trace)
+    return append_lines(raw, added) if added else raw
 
 
-def without_named(raw: bytes, head: RequestHead, names: frozenset[bytes]) -> bytes:
-    """The head without any field of these lower-case names."""
-    for name, _ in head.fields:
-        if name.lower() in names and name not in head.hop_names and name != head.host_name:
-            raw = cut_line(raw, name)
-    return raw
-
-
-def with_trace(raw: bytes, fields: Fields, mode: str, trace: Trace) -> bytes:
-    """`participate` names our CLIENT span as the parent, `none` says nothing to strangers."""
-    if mode == "passthrough":
-        return raw
+def fields_cut(head: RequestHead, origin: Origin, trace: Trace) -> list[bytes]:
+    """The spellings of all fields that are not forwarded, one for each line."""
+    names = {name.lower() for name in head.hop_names} | origin.removed
+    mode = origin.settings.trace_context
     if mode == "none":
-        for name, _ in fields:
-            raw = cut_line(raw, name)
-        return raw
-    told = False
-    for name, _ in fields:
-        lower = name.lower()
-        if lower == b"traceparent" and not told:
-            raw, told = replace_value(raw, name, trace.traceparent()), True
-        elif lower == b"traceparent" or (lower == b"tracestate" and not trace.parent_span_id):
-            raw = cut_line(raw, name)
-    return raw if told else append_lines(raw, b"traceparent: " + trace.traceparent() + b"\r\n")
+        names |= TRACE_FIELDS
+    elif mode == "participate" and trace.parent_span_id:
+        names -= {b"traceparent"}  # ours stands in its line
+    elif mode == "participate":
+        names |= {b"traceparent", b"tracestate"}  # what was not a valid parent, or named by two
+    return [name for name, _ in head.fields if name.lower() in names]
 
 
 def trace_of(fields: Fields) -> Trace:
     """The caller's trace when its fields are valid and unambiguous, else a new one."""
+    if not fields:
+        return new_trace()
     parents = [value for name, value in fields if name.lower() == b"traceparent"]
     if len(parents) == 1:
         states = b",".join(value for name, value in fields if name.lower() == b"tracestate")
-        if trace := continued_trace(parents[0], states):
+        if trace := continued_trace(parents[0].strip(b" \t"), states):
             return trace
     return new_trace()
 

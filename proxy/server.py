@@ -13,6 +13,7 @@ from config.settings import Proxy, Upstream
 from pipeline.frame import CLIENT_DISCONNECT, CONNECT_ERROR, CONNECT_TIMEOUT, TLS_ERROR, Frame, encode
 from proxy.client import ClientConnection
 from proxy.flight import Flight
+from proxy.outbox import Outbox
 from proxy.routing import Origin, Routes
 from proxy.tee import Budget
 from proxy.upstream import Pool, UpstreamConnection
@@ -45,13 +46,14 @@ class ProxyServer:
         self.settings = settings
         self.offer = offer
         self.routes = Routes(settings)
-        self.pools = {name: Pool(origin) for name, origin in self.routes.origins.items()}
+        self._loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self._loop)
+        self.pools = {name: Pool(origin, self.outbox) for name, origin in self.routes.origins.items()}
         self.budget = Budget(settings.capture.buffer)
         self.counters = Counters()
         self.scheme = "https" if settings.tls else "http"
         self.clients: set[ClientConnection] = set()
         self.draining = False
-        self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._tick: asyncio.TimerHandle | None = None
         self._connecting: set[asyncio.Task[None]] = set()

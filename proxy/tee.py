@@ -7,7 +7,7 @@ arrival marks: (offset in the copy, time) for every read.
 
 from __future__ import annotations
 
-MAX_MARKS = 1 << 16
+MAX_MARKS = 1 << 14
 MAX_PIECES = 1024  # more small pieces than this are joined, so the copy's overhead is bounded too
 
 
@@ -53,7 +53,7 @@ class Tee:
 
     def mark(self, time: int) -> None:
         """What is added next arrived at `time`."""
-        if len(self.marks) < 2 * MAX_MARKS:
+        if len(self.marks) < 2 * MAX_MARKS and not self.cut:
             self.marks.append(self.kept)
             self.marks.append(time)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.frame import BAD_RESPONSE, UPSTREAM_RESET
 from proxy.framing import Chunked, Framing, FramingError
 from proxy.heads import BadHead, ResponseHead, read_response_head
+from proxy.outbox import Outbox
 from proxy.rewrite import client_head
 from proxy.routing import Origin
 
@@ -53,7 +54,7 @@ class UpstreamConnection(asyncio.Protocol):
         flight.sent_at = flight.active_at = monotonic_ns()
         if client.writing_paused:
             self.transport.pause_reading()
-        self.transport.write(data)
+        self.pool.outbox.write(self.transport, data)
 
     def data_received(self, data: bytes) -> None:
         flight = self.flight
@@ -83,9 +84,11 @@ class UpstreamConnection(asyncio.Protocol):
                 self.begin_body(flight, head, data, now)
                 return
             assert self.client
-            self.client.transport.write(client_head(head, close=False))
+            if flight.request.version != b"1.0":  # which knows no interim answers
+                self.pool.outbox.write(self.client.transport, client_head(head, close=False))
         assert self.client
-        if len(data) > self.client.server.settings.limits.max_header_size or not b"HTTP/1.".startswith(data[:7]) or data.count(b"\n") != data.count(b"\r\n"):
+        too_large = len(data) > self.client.server.settings.limits.max_header_size
+        if too_large or not b"HTTP/1.".startswith(data[:7]) or data.count(b"\n") != data.count(b"\r\n"):
             self.fail(BAD_RESPONSE)
         else:
             self.buffer = data
@@ -116,7 +119,7 @@ class UpstreamConnection(asyncio.Protocol):
             data = data[:size]
         assert self.client
         passed = data if flight.unchunked is None else flight.unchunked.take_payload()
-        self.client.transport.write(head + passed if head else passed)
+        self.pool.outbox.write(self.client.transport, head + passed if head else passed)
         if data:
             tee = flight.response_tee
             tee.mark(now)
@@ -179,8 +182,9 @@ class UpstreamConnection(asyncio.Protocol):
 class Pool:
     """The connections to one origin."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, outbox: Outbox) -> None:
         self.origin = origin
+        self.outbox = outbox
         self.connections: set[UpstreamConnection] = set()
         self.idle: deque[UpstreamConnection] = deque()
 
@@ -191,7 +195,9 @@ class Pool:
             transport = connection.transport
             if transport.is_closing():
                 continue
-            if monotonic_ns() - connection.used_at > FRESH and connection.peer_has_gone():
+            now = monotonic_ns()
+            stale = now - connection.used_at > FRESH and connection.peer_has_gone()
+            if stale or now >= connection.expires_at:
                 transport.abort()
                 continue
             return connection
@@ -218,9 +224,10 @@ class Pool:
             self.idle.remove(connection)
 
     def sweep(self, now: int) -> None:
-        """Close what has been idle too long; the oldest are at the left."""
-        while self.idle and self.idle[0].expires_at <= now:
-            self.idle.popleft().transport.close()
+        """Close what has been idle too long."""
+        for connection in [each for each in self.idle if each.expires_at <= now]:
+            self.idle.remove(connection)
+            connection.transport.close()
 
     def close(self) -> None:
         """Close every connection now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,6 +33,8 @@ def main() -> NoReturn:
     arguments = parser().parse_args()
     try:
         sys.exit(arguments.verb(arguments))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except ConfigError as error:
         for problem in error.problems:
             print(f"sidelight: {problem}", file=sys.stderr)  # noqa: T201
@@ -72,7 +75,7 @@ def verb(verbs: Any, name: str, action: Callable[[argparse.Namespace], int], tex
 
 
 def add_config(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--config", metavar="FILE", help=f"the configuration (default: {DEFAULT_FILE} if there is one)")
+    command.add_argument("--config", metavar="FILE", help=f"the configuration (default: {DEFAULT_FILE})")
 
 
 def tree_from(file: str) -> dict[str, Any]:
@@ -118,7 +121,10 @@ def do_run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"nothing to stand in front of: give --upstream URL, --config FILE or a {DEFAULT_FILE} here")
 
     def with_listen(tree: dict[str, Any]) -> dict[str, Any]:
-        return tree | {"proxy": tree["proxy"] | {"listen": arguments.listen}} if arguments.listen else tree
+        if not arguments.listen:
+            return tree
+        settings_from(tree)  # what it lacks is told before it is looked into
+        return tree | {"proxy": tree["proxy"] | {"listen": arguments.listen}}
 
     tree = with_listen(tree)
     set_up_logging(settings_from(tree).service.log_level)
@@ -164,5 +170,7 @@ def do_explain(arguments: argparse.Namespace) -> int:
 def store_of(arguments: argparse.Namespace) -> str:
     """The store of the configuration, or the default one's name when there is no configuration."""
     file = file_of(arguments)
-    tree: Mapping[str, Any] = tree_from(file) if file else {"proxy": {"upstreams": {"none": {"url": "http://localhost"}}}}
+    tree: Mapping[str, Any] = (
+        tree_from(file) if file else {"proxy": {"upstreams": {"none": {"url": "http://localhost"}}}}
+    )
     return settings_from(tree).store.path

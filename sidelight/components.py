@@ -75,5 +75,3 @@ def with_defaults(tree: Mapping[str, Any], otlp_endpoint: str | None) -> dict[st
     if "exporters" not in tree:
         tree["exporters"] = {"otlp": {"endpoint": otlp_endpoint}} if otlp_endpoint else {"debug": {}}
     return tree
-
-

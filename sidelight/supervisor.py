@@ -11,6 +11,7 @@ SIGHUP reloads.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -210,9 +211,7 @@ class Supervisor:
 
         return Child(f"proxy {index}", "proxy", setup, (fd, hand_off.small, hand_off.large, hand_off.bell_write))
 
-    async def _start(
-        self, stack: AsyncExitStack, pipeline: Child, proxies: list[Child]
-    ) -> list[asyncio.Task[None]]:
+    async def _start(self, stack: AsyncExitStack, pipeline: Child, proxies: list[Child]) -> list[asyncio.Task[None]]:
         """From the back: nothing is accepted before there is someone to evaluate it."""
         loop = asyncio.get_running_loop()
         await self._serve_health(stack)
@@ -243,9 +242,7 @@ class Supervisor:
 
     def status(self) -> tuple[bool, Mapping[str, Any]]:
         """Serving: every proxy is up and nobody asked us to stop. A dead pipeline costs evaluations, not traffic."""
-        children = {
-            child.name: {"ready": child.ready.is_set(), "restarts": child.restarts} for child in self._children
-        }
+        children = {child.name: {"ready": child.ready.is_set(), "restarts": child.restarts} for child in self._children}
         proxies = [child for child in self._children if child.name != "pipeline"]
         serving = bool(proxies) and all(child.ready.is_set() for child in proxies) and not self._draining
         return serving, {"serving": serving, "draining": self._draining, "processes": children}
@@ -335,13 +332,17 @@ def listen_tcp(address: str, count: int) -> list[socket.socket]:
 
 def listen_unix(path: str) -> socket.socket:
     """A Unix socket; a file left by a dead process is replaced, a living one's is not."""
-    listener = socket.socket(socket.AF_UNIX)
     if Path(path).is_socket():
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(path) == 0:
-                raise OSError(98, "it is in use")
+                raise OSError(errno.EADDRINUSE, "it is in use")
         Path(path).unlink()
-    listener.bind(path)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(path)
+    except OSError:
+        listener.close()
+        raise
     listener.listen(4096)
     return listener
 

@@ -13,6 +13,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -49,16 +50,20 @@ class Journal:
     def __init__(self, path: str) -> None:
         self.path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._lock_file: Any = None
+        self._held = ExitStack()  # the lock file and the connection
         self._db: sqlite3.Connection
 
     async def __aenter__(self) -> Journal:
-        await self._in_thread(self._open)
+        try:
+            await self._in_thread(self._open)
+        except ConfigError:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._in_thread(self._close)
-        self._thread.shutdown()
+        await self._in_thread(self._held.close)
+        self._thread.shutdown(wait=False)  # it has nothing left to do
 
     async def add(self, exchanges: Sequence[tuple[Exchange, bytes | None]]) -> None:
         """Write as pending, each with its msgpack body; raises sqlite3.Error when the disk will not have them."""
@@ -83,29 +88,35 @@ class Journal:
         return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _open(self) -> None:
-        self._lock_file = Path(f"{self.path}.lock").open("w")  # noqa: SIM115 - held as long as the journal is
         try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            lock_file = Path(f"{self.path}.lock").open("w")  # noqa: SIM115 - held as long as the journal is
+            self._held.enter_context(lock_file)
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._open_db()
+        except BlockingIOError:
             raise ConfigError(
                 f"exporters.store.path: {self.path} is in use by another Sidelight; stop it or choose another file"
             ) from None
-        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        except OSError as error:
+            raise ConfigError(f"exporters.store.path: cannot open {self.path}: {error.strerror}") from None
+        except sqlite3.Error as error:
+            raise ConfigError(f"exporters.store.path: cannot use {self.path}: {error}; choose another file") from None
+
+    def _open_db(self) -> None:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self._db = self._held.enter_context(closing(connection))
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(resources.files("store").joinpath("schema.sql").read_text())
-
-    def _close(self) -> None:
-        self._db.close()
-        self._lock_file.close()
 
     def _transaction(self, work: Callable[[], None]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             work()
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk has already rolled it back
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 
@@ -135,9 +146,7 @@ class Journal:
 
     def _expire(self, before: int) -> int:
         total = 0
-        while gone := self._db.execute(
-            EXPIRE, (before, RETENTION_BATCH)
-        ).rowcount:
+        while gone := self._db.execute(EXPIRE, (before, RETENTION_BATCH)).rowcount:
             total += gone
         return total
 

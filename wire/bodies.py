@@ -34,7 +34,8 @@ class Body(NamedTuple):
 def expand(data: bytes, headers: Headers, arrivals: Arrivals = ()) -> Body:
     """Undo the content encoding: identity, gzip, deflate (with or without the zlib wrapper).
 
-    Problems: content_encoding_unsupported (no data), content_encoding_broken and expansion_limit (what came before).
+    Problems: content_encoding_unsupported (no data), content_encoding_broken (what arrived in the pieces before),
+    expansion_limit (as much as it allows).
     """
     body = Body(data, arrivals)
     packed = header(headers, "content-encoding")

@@ -144,7 +144,7 @@ def _is_stream(data: bytes, capture: Capture) -> bool:
 def _read_whole(body: Body, capture: Capture, answer: Answer, shapes: Shapes) -> _Response:
     failed = capture.status is not None and capture.status >= 400
     arrived = capture.status is not None and capture.error_type is None and not capture.response_cut
-    if not body.data:
+    if not capture.response_body or body.problem == "content_encoding_unsupported":
         return _Response(stream=False, complete=arrived and failed)
     value, sound = loads_or_salvage(body.data)
     if not sound:
@@ -183,8 +183,9 @@ def _events(data: bytes, response: _Response, shapes: Shapes) -> Iterator[tuple[
         try:
             value = orjson.loads(event.data)
         except ValueError:
-            if event.data.strip() == b"[DONE]":
-                response.complete = True
+            said = event.data.strip()
+            if said in (b"[DONE]", b""):  # an empty one only keeps the connection alive
+                response.complete = response.complete or bool(said)
                 continue
             value = _mend(event, shapes, "event_cut" if event is leftover else "event_not_json")
         if type(value) is dict:

@@ -385,7 +385,7 @@ class ToolCall:
             self._object = shapes.record(arguments)
 
     def part(self) -> Part:
-        arguments = self._object or arguments_of("".join(self._arguments))
+        arguments = arguments_of(self._object or "".join(self._arguments))
         return Part("tool_call", id=self.id, name=self._name, arguments=arguments)
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 from msgspec import Struct
 
-BLANK_LINE = re.compile(rb"(?:\r\n|\n)(?:\n|\r\n?)|\r\r\n?")  # a line's end, then another: LF, CR or CRLF each
 BOM = b"\xef\xbb\xbf"
 
 
@@ -26,81 +22,81 @@ class SseParser:
     def __init__(self) -> None:
         self.retry: int | None = None
         self._last_id = ""
-        self._pending = bytearray()  # of a block whose blank line has not come
-        self._offset = 0  # of the first pending byte in the stream
-        self._after_cr = False  # the last block ended with CR: an LF that follows belongs to it
+        self._kind = ""
+        self._data: list[bytes] = []
+        self._began: int | None = None  # where the first field of the event to come is
+        self._line = bytearray()  # whose end has not come
+        self._offset = 0  # of that line in the stream
+        self._after_cr = False  # the last line ended with CR: an LF that follows belongs to it
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events this chunk completes."""
-        if self._after_cr and chunk.startswith(b"\n"):
+        if self._after_cr and chunk:
             self._after_cr = False
-            self._offset += 1
-            chunk = chunk[1:]
-        if not chunk:
-            return []
-        data, searched = chunk, 0
-        if self._pending:
-            searched = max(0, len(self._pending) - 2)
-            self._pending += chunk
-            if next(_blank_lines(self._pending, searched), None) is None:
-                return []
-            data = bytes(self._pending)
-        events, end = self._events(data, searched)
-        self._pending = bytearray(data[end:])
-        self._offset += end
-        return events
+            if chunk[:1] == b"\n":
+                self._offset += 1
+                chunk = chunk[1:]
+        lines, rest = _lines(chunk)
+        if lines and self._line:
+            line, size = lines[0]
+            lines[0] = bytes(self._line) + line, len(self._line) + size
+            self._line.clear()
+        self._line += rest
+        self._after_cr = self._after_cr or (not rest and chunk[-1:] == b"\r")
+        return self._events(lines)
 
     def leftover(self) -> Event | None:
-        """The event the stream ended in; the rules drop it, but it may be whole but for its blank line."""
-        return self._event(bytes(self._pending), self._offset)
+        """The event the stream ended in, once there is no more to feed.
 
-    def _events(self, data: bytes, search_from: int) -> tuple[list[Event], int]:
-        """Every event in the data, and where the last one's blank line ends."""
-        events, start = [], 0
-        for end, following in _blank_lines(data, search_from):
-            block = data[start:end]
-            if block[:6] == b"data: " and b"\n" not in block and b"\r" not in block:
-                events.append(Event(self._offset + start, block[6:], "message", self._last_id))
-            elif event := self._event(block, self._offset + start):
-                events.append(event)
-            start = following
-        self._after_cr = start > 0 and start == len(data) and data[-1:] == b"\r"
-        return events, start
+        The rules drop it, but it may be whole but for its blank line.
+        """
+        if self._line:
+            self._field(bytes(self._line))
+            self._line.clear()
+        return self._event() if self._data else None
 
-    def _event(self, block: bytes, offset: int) -> Event | None:
-        began: int | None = None
-        kind, data = b"", []
-        if offset == 0 and block.startswith(BOM):
-            block, offset = block[3:], 3
-        for line in block.splitlines(keepends=True):
-            name, _, value = line.rstrip(b"\r\n").partition(b":")
-            if name and began is None:
-                began = offset
-            offset += len(line)
-            value = value.removeprefix(b" ")
-            if name == b"data":
-                data.append(value)
-            elif name == b"event":
-                kind = value
+    def _events(self, lines: list[tuple[bytes, int]]) -> list[Event]:
+        events = []
+        for line, size in lines:
+            if line[:6] == b"data: ":
+                if self._began is None:
+                    self._began = self._offset
+                self._data.append(line[6:])
+            elif line:
+                self._field(line)
             else:
-                self._remember(name, value)
-        if not data or began is None:
-            return None
-        return Event(began, b"\n".join(data), kind.decode("utf-8", "replace") or "message", self._last_id)
+                if self._data:
+                    events.append(self._event())
+                self._kind, self._data, self._began = "", [], None
+            self._offset += size
+        return events
 
-    def _remember(self, name: bytes, value: bytes) -> None:
-        """The fields that outlive their event."""
-        if name == b"id" and b"\0" not in value:
+    def _event(self) -> Event:
+        return Event(self._began or 0, b"\n".join(self._data), self._kind or "message", self._last_id)
+
+    def _field(self, line: bytes) -> None:
+        offset = self._offset
+        if offset == 0 and line.startswith(BOM):
+            line, offset = line[3:], 3
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name and self._began is None:
+            self._began = offset
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._kind = value.decode("utf-8", "replace")
+        elif name == b"id" and b"\0" not in value:
             self._last_id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit() and len(value) < 19:
             self.retry = int(value)
 
 
-def _blank_lines(data: bytes | bytearray, start: int) -> Iterator[tuple[int, int]]:
-    """Where each begins, with the line end before it, and where what follows it begins."""
-    if data.find(b"\r", start) >= 0:
-        for match in BLANK_LINE.finditer(data, start):
-            yield match.span()
-        return
-    while (end := data.find(b"\n\n", start)) >= 0:
-        yield end, (start := end + 2)
+def _lines(chunk: bytes) -> tuple[list[tuple[bytes, int]], bytes]:
+    """Every whole line without its end, with the bytes it took; and what follows the last one."""
+    if b"\r" not in chunk:
+        *whole, rest = chunk.split(b"\n")
+        return [(line, len(line) + 1) for line in whole], rest
+    whole = chunk.splitlines(keepends=True)
+    rest = b"" if whole[-1].endswith((b"\n", b"\r")) else whole.pop()
+    return [(line.rstrip(b"\r\n"), len(line)) for line in whole], rest

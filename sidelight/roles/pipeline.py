@@ -73,10 +73,10 @@ async def start_deliveries(
 ) -> list[Delivery]:
     """Open every exporter, put a queue before it, and send the metrics of those that take some."""
     service = settings.service
+    resource = resource_attributes(service.name, service.environment, service.attributes)
     deliveries = []
     for name, exporter in components.exporters.items():
         if isinstance(exporter, Otlp):
-            resource = resource_attributes(service.name, service.environment, service.attributes)
             exporter = replace(exporter, resource=resource)
         if isinstance(exporter, AbstractAsyncContextManager):
             await stack.enter_async_context(exporter)

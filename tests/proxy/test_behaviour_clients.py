@@ -90,8 +90,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_upload_cancels_the_upst
         assert (await one_disconnect(side, None, b"")).request_body == b"part"
 
 
-@pytest.mark.parametrize("way", LEAVE)
-async def test_a_client_that_leaves_while_its_upload_is_stalled_cancels_the_upstream(way: str) -> None:
+async def test_a_client_that_leaves_while_its_upload_is_stalled_cancels_the_upstream() -> None:
     async with sidecar_before(capture={"max_body": 0}) as side:
         client = await side.client()
         await client.send(request_bytes("POST", headers=[("Content-Length", str(2**40))]))
@@ -100,7 +99,6 @@ async def test_a_client_that_leaves_while_its_upload_is_stalled_cancels_the_upst
         connection.pause_reading()
         await client.push(bytes(2**16), 2**27)
         client.abort()
-        await client.lost.wait()
         assert (await side.capture()).error_type == "client_disconnect"
         connection.resume_reading()
         await connection.until_ended()

@@ -158,17 +158,20 @@ async def test_the_longest_matching_prefix_decides_and_may_be_stripped(target: s
         {"prefix": "/ollama/v1", "upstream": "special"},
     ]
     names = ("openai", "ollama", "special")
-    async with ScriptedUpstream(answering(OK)) as one, ScriptedUpstream(answering(OK)) as two:
-        async with ScriptedUpstream(answering(OK)) as three:
-            scripted = dict(zip(names, (one, two, three), strict=True))
-            urls = {name: {"url": server.url} for name, server in scripted.items()}
-            async with sidecar(urls, routes=routes) as side:
-                assert (await (await side.client()).exchange(target=target)).status == 200
-                assert {name: [request.target for request in server.requests] for name, server in scripted.items()} == {
-                    name: [seen] if name == upstream else [] for name in names
-                }
-                capture = await side.capture()
-                assert (capture.upstream, capture.target) == (upstream, target)
+    async with (
+        ScriptedUpstream(answering(OK)) as one,
+        ScriptedUpstream(answering(OK)) as two,
+        ScriptedUpstream(answering(OK)) as three,
+    ):
+        scripted = dict(zip(names, (one, two, three), strict=True))
+        urls = {name: {"url": server.url} for name, server in scripted.items()}
+        async with sidecar(urls, routes=routes) as side:
+            assert (await (await side.client()).exchange(target=target)).status == 200
+            assert {name: [request.target for request in server.requests] for name, server in scripted.items()} == {
+                name: [seen] if name == upstream else [] for name in names
+            }
+            capture = await side.capture()
+            assert (capture.upstream, capture.target) == (upstream, target)
 
 
 @pytest.mark.parametrize("base", ["/base", "/base/"])
@@ -190,7 +193,8 @@ async def test_no_route_is_404_in_json_and_no_exchange(body: bytes | None) -> No
     async with sidecar_before(answering(OK), routes=[{"prefix": "/v1", "upstream": "llm"}]) as side:
         response = await (await side.client()).exchange("POST" if body else "GET", "/elsewhere", body=body)
         assert (response.status, response.value("content-type")) == (404, "application/json")
-        assert (response.value("x-should-retry"), bool(json.loads(response.content)["error"]["message"])) == ("false", True)
+        assert response.value("x-should-retry") == "false"
+        assert json.loads(response.content)["error"]["message"]
         assert (await (await side.client()).exchange(target="/v1/x")).content == b"ok"
         assert [capture.target for capture in await side.captured(1)] == ["/v1/x"]
 
@@ -215,7 +219,8 @@ async def traced(mode: str, fields: list[tuple[str, str]]) -> tuple[Request, Cap
 def fresh(request: Request, capture: Capture) -> bool:
     """Was the upstream told of a new, sampled trace, the captured one? (03: sampled, and the id is random.)"""
     trace = capture.trace
-    return re.fullmatch(f"00-{trace.trace_id}-{trace.client_span_id}-0[13]", request.value("traceparent") or "") is not None
+    told = re.fullmatch("00-(.*)-(.*)-0[13]", request.value("traceparent") or "")
+    return told is not None and told.groups() == (trace.trace_id, trace.client_span_id)
 
 
 @pytest.mark.parametrize("flags", ["01", "00"])
@@ -275,10 +280,13 @@ async def test_every_exchange_on_a_connection_has_its_own_span_and_id() -> None:
             await client.exchange(headers=[("traceparent", TRACEPARENT)])
         captures = await side.captured(3)
         assert len({capture.trace.client_span_id for capture in captures}) == 3
-        assert [capture.id for capture in captures] == sorted({capture.id for capture in captures})
+        assert len({capture.id for capture in captures}) == 3
+        assert {capture.trace.trace_id for capture in captures} == {TRACE_ID}
 
 
-@pytest.mark.parametrize("fields", [[("Traceparent", TRACEPARENT), ("tracestate", "a=1")], [("traceparent", "junk")], []])
+@pytest.mark.parametrize(
+    "fields", [[("Traceparent", TRACEPARENT), ("tracestate", "a=1")], [("traceparent", "junk")], []]
+)
 async def test_passthrough_leaves_the_trace_headers_alone(fields: list[tuple[str, str]]) -> None:
     request, _ = await traced("passthrough", fields)
     assert [field for field in request.headers if field[0].lower().startswith("trace")] == fields

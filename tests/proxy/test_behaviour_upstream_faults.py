@@ -349,8 +349,11 @@ async def test_a_stale_connection_is_an_honest_502_or_no_problem_for_a_post() ->
 
 async def test_a_failing_upstream_does_not_touch_another() -> None:
     routes = [{"prefix": "/good", "upstream": "good"}, {"prefix": "/", "upstream": "bad"}]
-    async with ScriptedUpstream(answering(OK)) as good, ScriptedUpstream(answering(b"junk\r\n\r\n")) as bad:
-        async with sidecar({"good": {"url": good.url}, "bad": {"url": bad.url}}, routes=routes) as side:
-            client = await side.client()
-            statuses = [(await client.exchange(target=target)).status for target in ("/good", "/bad") * 3]
-            assert statuses == [200, 502] * 3
+    async with (
+        ScriptedUpstream(answering(OK)) as good,
+        ScriptedUpstream(answering(b"junk\r\n\r\n")) as bad,
+        sidecar({"good": {"url": good.url}, "bad": {"url": bad.url}}, routes=routes) as side,
+    ):
+        client = await side.client()
+        statuses = [(await client.exchange(target=target)).status for target in ("/good", "/bad") * 3]
+        assert statuses == [200, 502] * 3

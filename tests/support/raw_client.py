@@ -26,6 +26,12 @@ class RawClient(RawConnection):
             _, client = await loop.create_connection(cls, "127.0.0.1", address, ssl=tls, server_hostname=name)
         return client
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.gone()
+
     async def response(self, *, to: str = "GET") -> Response:
         """The next response (a 1xx is one), to a request with method `to`."""
         return await read_response(self, to=to)

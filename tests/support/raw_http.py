@@ -13,7 +13,7 @@ HeaderList = list[tuple[str, str]]
 
 @dataclass
 class Body:
-    """`raw` as on the wire, `content` without chunk framing; `complete` is false when the connection ended before it."""
+    """`raw` as on the wire, `content` without chunk framing; not `complete` when the connection ended before it."""
 
     raw: bytes = b""
     content: bytes = b""

@@ -1,6 +1,7 @@
 """The textbook reverse proxy: aiohttp on both sides, streaming both ways.
 
-The reference our own data plane is compared with: in behaviour by the tests, in cost by `python -m bench`.
+The reference our own data plane is compared with: in behaviour by the tests, in cost by `python -m bench`. What it
+cannot do: of request headers whose names differ in case alone, aiohttp's client sends the last.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from yarl import URL
 
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 CLIENT_ADDS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+ADDED = web.RequestKey("added", list[str])
 SERVER_ADDS = ("Date", "Server", "Content-Type")
 LONGEST = 64 * 1024  # bytes of a request line or header field
 UPSTREAM = web.AppKey("upstream", str)
@@ -44,7 +46,7 @@ async def forward(request: web.Request) -> web.StreamResponse:
         return web.Response(status=502)
     async with answer:
         headers = end_to_end(answer.raw_headers)
-        request["added"] = [name for name in SERVER_ADDS if name not in headers]
+        request[ADDED] = [name for name in SERVER_ADDS if name not in headers]
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
         await response.prepare(request)
         async for chunk in answer.content.iter_any():
@@ -55,7 +57,7 @@ async def forward(request: web.Request) -> web.StreamResponse:
 
 async def drop_what_aiohttp_adds(request: web.Request, response: web.StreamResponse) -> None:
     """Keeps the answer's headers the upstream's."""
-    for name in request.get("added", ()):
+    for name in request.get(ADDED, ()):
         response.headers.pop(name, None)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def data_of(stream: bytes) -> list[bytes]:
 def in_pieces(stream: bytes, cuts: list[int]) -> tuple[list[Event], Event | None]:
     parser = SseParser()
     bounds = [0, *sorted(cuts), len(stream)]
-    pieces = [stream[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    pieces = [stream[start:end] for start, end in pairwise(bounds)]
     return [event for piece in pieces for event in parser.feed(piece)], parser.leftover()
 
 

@@ -1,0 +1,40 @@
+"""What is to be written, gathered over one turn of the loop and sent at its end.
+
+A write to a peer on this host wakes the peer. Written one by one, between the work on one event and the next, each
+write finds its peer asleep again: half of all kernel time under load was spent on waking. At the end of the turn one
+wake-up serves them all (docs/decisions/0004-writes-leave-at-the-end-of-the-turn.md). Nothing waits longer than the turn
+takes, and a turn with one event sends at once after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Outbox:
+    """Keeps order; a close that is asked for here comes after the writes that were asked for before it."""
+
+    __slots__ = ("_loop", "_pending")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._pending: list[tuple[asyncio.Transport, bytes | None]] = []
+
+    def write(self, transport: asyncio.Transport, data: bytes | None) -> None:
+        """Send `data` at the end of this turn; None closes."""
+        if not self._pending:
+            self._loop.call_soon(self.flush)
+        self._pending.append((transport, data))
+
+    def close(self, transport: asyncio.Transport) -> None:
+        """Close once everything asked for before has been handed to the socket."""
+        self.write(transport, None)
+
+    def flush(self) -> None:
+        """Send now; for what must come after it."""
+        pending, self._pending = self._pending, []
+        for transport, data in pending:
+            if data is None:
+                transport.close()
+            elif not transport.is_closing():
+                transport.write(data)

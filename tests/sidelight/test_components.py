@@ -1,0 +1,108 @@
+"""Settings → instances, defaults included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from config.load import settings_from
+from pipeline.errors import ConfigError
+from pipeline.runner import unchanged, without_content
+from processors import PROCESSORS
+from sidelight.components import Components, build_components, stored_form, with_defaults
+
+PROXY = {"upstreams": {"one": {"url": "http://host"}}}
+
+
+def built(**sections: Any) -> Components:
+    return build_components(settings_from({"proxy": PROXY} | sections))
+
+
+def problems_of(**sections: Any) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as refused:
+        built(**sections)
+    return refused.value.problems
+
+
+def test_the_stages_are_built_from_the_processors_and_are_no_evaluators() -> None:
+    components = built(processors={"redact": {"kinds": ["EMAIL"]}, "sample": {"ratio": 0.5}, "refusal": None})
+    assert (components.redact.kinds, components.sample.ratio) == (("EMAIL",), 0.5)
+    assert list(components.evaluators) == ["refusal"]
+
+
+def test_stages_that_are_not_named_have_their_defaults() -> None:
+    components = built()
+    assert (components.redact.content, components.sample.ratio) == ("redacted", 1.0)
+    assert components.evaluators == {}
+
+
+def test_one_type_may_be_configured_twice() -> None:
+    evaluators = built(processors={"json_valid/lax": {"threshold": 0.5}, "json_valid/strict": {}}).evaluators
+    assert [type(each) for each in evaluators.values()] == [PROCESSORS["json_valid"]] * 2
+    assert list(evaluators) == ["json_valid/lax", "json_valid/strict"]
+
+
+def test_every_problem_of_every_component_is_told() -> None:
+    problems = problems_of(
+        processors={"redact": {"kind": []}, "sample": {"ratio": 7}, "refusl": {}, "latency": {"max_duration": -1}},
+        exporters={"otpl": {}, "otlp": {"endpoint": "nowhere:"}},
+    )
+    assert [problem.partition(":")[0] for problem in problems] == [
+        "processors.redact.kind",
+        "processors.sample",
+        "processors.refusl",
+        "processors.latency.max_duration",
+        "exporters.otpl",
+        "exporters.otlp",
+    ]
+
+
+@pytest.mark.parametrize("name", ["redact/again", "sample/again"])
+def test_a_stage_cannot_be_configured_twice(name: str) -> None:
+    assert problems_of(processors={name: {}})[0].startswith(f"processors.{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("redact", "store", "allowed"),
+    [
+        ("full", "full", True),
+        ("full", "redacted", True),
+        ("redacted", "redacted", True),
+        ("redacted", "off", True),
+        ("off", "off", True),
+        ("redacted", "full", False),
+        ("off", "redacted", False),
+        ("off", "full", False),
+    ],
+)
+def test_the_store_can_only_be_stricter_than_redaction(redact: str, store: str, allowed: bool) -> None:
+    sections = {"processors": {"redact": {"content": redact}}, "exporters": {"store": {"content": store}}}
+    if allowed:
+        built(**sections)
+    else:
+        (problem,) = problems_of(**sections)
+        assert problem.startswith("exporters.store.content: ")
+
+
+def test_a_store_with_content_off_gets_no_text() -> None:
+    off = settings_from({"proxy": PROXY, "exporters": {"store": {"content": "off"}}})
+    assert stored_form(off) is without_content
+    assert stored_form(settings_from({"proxy": PROXY})) is unchanged
+
+
+def test_a_tree_that_says_nothing_gets_every_evaluator_and_readable_lines() -> None:
+    tree = with_defaults({"proxy": PROXY}, None)
+    components = build_components(settings_from(tree))
+    assert list(components.evaluators) == list(PROCESSORS)
+    assert list(components.exporters) == ["debug"]
+
+
+def test_an_endpoint_in_the_environment_gets_otlp() -> None:
+    tree = with_defaults({"proxy": PROXY}, "http://collector:4318")
+    assert tree["exporters"] == {"otlp": {"endpoint": "http://collector:4318"}}
+
+
+def test_what_a_tree_says_stays() -> None:
+    tree = {"proxy": PROXY, "processors": {}, "exporters": {"store": {}}}
+    assert with_defaults(tree, "http://collector:4318") == tree
