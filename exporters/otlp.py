@@ -11,6 +11,7 @@ batch sends the logs alone.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -241,6 +242,8 @@ def sender_for(options: Otlp) -> Sender:
 
 
 def grpc_sender(options: Otlp, parts: SplitResult, compress: bool) -> Sender:
+    # A child of ours is another program at once, so gRPC need neither prepare for a fork nor log that it did not.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # noqa: TID251 - gRPC reads it nowhere else
     from exporters.otlp_grpc import GrpcSender, credentials  # loading gRPC takes 10 MB that HTTP users need not pay
 
     return GrpcSender(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from exporters import semconv
 from exporters.content import as_json, may_tell
 from exporters.otlp_span import Limits, client_span, failed, times_of, upstream_attributes
@@ -17,7 +21,7 @@ from exporters.protobuf import (
     text_attribute,
     texts_attribute,
 )
-from pipeline.records import EvaluatedExchange, Exchange
+from pipeline.records import EvaluatedExchange, Exchange, Message
 
 
 def genai_span(evaluated: EvaluatedExchange, limits: Limits) -> bytes:
@@ -59,9 +63,17 @@ def response_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
     if exchange.output_type:
         attributes.append(common_attribute(semconv.OUTPUT_TYPE, exchange.output_type))
     if exchange.output_messages:
-        reasons = [message.finish_reason or "error" for message in exchange.output_messages]
+        reasons = [str(message.finish_reason) for message in finished(exchange.output_messages)]
         attributes.append(texts_attribute(semconv.FINISH_REASONS, reasons))
     return attributes
+
+
+def finished(messages: Sequence[Message]) -> list[Message]:
+    """The choices, each with a finish reason, as the schema of output messages demands: `error` where it never came."""
+    return [
+        message if message.finish_reason else msgspec.structs.replace(message, finish_reason="error")
+        for message in messages
+    ]
 
 
 def usage_attributes(exchange: Exchange) -> list[bytes]:
@@ -74,7 +86,7 @@ def content_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
     texts = (
         (semconv.SYSTEM_INSTRUCTIONS, exchange.system_instructions),
         (semconv.INPUT_MESSAGES, exchange.input_messages),
-        (semconv.OUTPUT_MESSAGES, exchange.output_messages),
+        (semconv.OUTPUT_MESSAGES, finished(exchange.output_messages)),
         (semconv.TOOL_DEFINITIONS, exchange.tool_definitions),
     )
     told = [(key, json) for key, items in texts if (json := as_json(items, limits.value))]

@@ -29,7 +29,8 @@ BAD_REQUEST_BODY: Final = "bad_request_body"
 
 # Query values that are, or by the look of their names may be, credentials; fails closed as the header list does.
 SECRET_QUERY: Final = re.compile(
-    r"(?i)((?:^|&)(?:[^=&]*(?:key|token|secret|passw|auth|sig|credential)[^=&]*|code)=)[^&]*"
+    r"(?i)((?:^|&)(?:(?:[^=&]*[-_])?(?:key|apikey|sig|code)|awsaccesskeyid"
+    r"|[^=&]*(?:token|secret|passw|auth|signature|credential)[^=&]*)=)[^&]*"
 )
 
 

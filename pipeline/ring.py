@@ -7,7 +7,8 @@
     └──────────────────────┴───────────────────────────────────────────────┘
 
 Rule 1: one writer, one reader. Only the writer stores `written`, only the reader `consumed`; both only grow, and
-        their difference is what the ring holds. A process that takes over after a crash goes on from them.
+        their difference is what the ring holds. A process that takes over after a crash goes on from them; what kills
+        its reader `MAX_LIVES` times is dropped.
 Rule 2: `offer` never waits and makes no system call. What finds no room is refused and counted by reason.
 Rule 3: a record never wraps; the space before the end that cannot hold it is marked and skipped.
 Rule 4: positions are published only behind a `fence`, so that it is right on Arm too, where stores may be seen out
@@ -36,6 +37,7 @@ SKIP: Final = 0xFFFFFFFF  # the rest of the ring, up to its end, is empty
 FIRST_COUNTER: Final = 64  # word of the first page at which the published counters begin
 BELL_INTERVAL: Final = 0.002  # seconds
 SMALL_SHARE: Final = 16  # the small ring takes records up to this part of its size
+MAX_LIVES: Final = 3  # reader processes that may die over the same records
 RING_FULL: Final = "ring_full"
 TOO_LARGE: Final = "too_large"
 
@@ -113,25 +115,40 @@ class RingWriter(Ring):
 
 
 class RingReader(Ring):
-    """The pipeline's end."""
+    """The pipeline's end. What was read and is not `done` is read again by the next life of this process."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self._read = self.words[1]
+        self._life_counted = False
+        self.dropped = self.words[2] >= MAX_LIVES  # something in here kills whoever reads it
+        if self.dropped:
+            self._read = self.words[0]
+            self.done()
 
     def read(self, limit: int) -> Iterator[bytes]:
-        """Up to `limit` records, oldest first; each counts as consumed once the next is asked for."""
+        """Up to `limit` records, oldest first."""
         written = self.words[0]
         fence()
-        consumed = self.words[1]
-        while consumed < written and limit > 0:
-            position = consumed % self.capacity
+        if written != self._read and not self._life_counted:
+            self._life_counted = True
+            self.words[2] += 1
+        while self._read < written and limit > 0:
+            position = self._read % self.capacity
             left = self.capacity - position
             size = SIZE.unpack_from(self.data, position)[0] if left >= SIZE.size else SKIP
             if size == SKIP:
-                consumed += left
+                self._read += left
             else:
                 yield bytes(self.data[position + SIZE.size : position + SIZE.size + size])
-                consumed += size + SIZE.size
+                self._read += size + SIZE.size
                 limit -= 1
-            fence()
-            self.words[1] = consumed
+
+    def done(self) -> None:
+        """Everything read so far is safe elsewhere: its room is the writer's again."""
+        fence()
+        self.words[1] = self._read
+        self.words[2] = 0
 
 
 class HandOffFds:
@@ -217,9 +234,19 @@ class HandOffReader:
         """Up to `limit` captures from each ring, without waiting."""
         return [record for ring in self._rings for record in ring.read(limit)]
 
+    def done(self) -> None:
+        """Everything read is safe elsewhere."""
+        for ring in self._rings:
+            ring.done()
+
+    @property
+    def dropped(self) -> bool:
+        """Was something thrown away because it killed every process that read it?"""
+        return any(ring.dropped for ring in self._rings)
+
     @property
     def held(self) -> int:
-        """Bytes that wait to be read."""
+        """Bytes that wait to be read, or to be done with."""
         return sum(ring.held for ring in self._rings)
 
     def counters(self, count: int) -> list[int]:

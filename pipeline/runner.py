@@ -51,6 +51,7 @@ class Source(Protocol):
 
     def hear_bell(self) -> None: ...
     def read(self, limit: int) -> list[bytes]: ...
+    def done(self) -> None: ...
 
 
 class Stages:
@@ -179,6 +180,8 @@ class Runner:
         exchanges = [exchange for exchange in map(self._read, records) if exchange is not None]
         self.pending += len(exchanges)
         await self._add(exchanges)
+        for source in self._sources:
+            source.done()
         for exchange in exchanges:
             self.pool.submit(exchange)
         await asyncio.sleep(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -356,6 +357,33 @@ def test_the_resource_is_ours_over_the_environment_over_the_defaults(monkeypatch
     assert attributes["team"] == "b"
     assert attributes["service.instance.id"]
     assert resource_attributes()["service.name"] == "from-env"
+
+
+def test_the_resource_names_the_host_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resource_attributes()["host.name"] == socket.gethostname()
+    assert resource_attributes(attributes={"host.name": "told"})["host.name"] == "told"
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "host.name=from-env")
+    assert resource_attributes()["host.name"] == "from-env"
+
+
+SPAWN_WITH_GRPC_OPEN = """
+import asyncio, sys, uvloop
+from exporters.otlp import Otlp
+
+async def main():
+    async with Otlp(sys.argv[1], "grpc") as exporter:
+        await exporter._open.sender.send("traces", b"")
+        await (await asyncio.create_subprocess_exec(sys.executable, "-c", "")).wait()
+
+uvloop.run(main())
+"""
+
+
+async def test_grpc_does_not_chatter_when_a_child_is_started(receiver: OtlpReceiver) -> None:
+    command = (sys.executable, "-c", SPAWN_WITH_GRPC_OPEN, receiver.grpc_endpoint)
+    child = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, stderr = await child.communicate()
+    assert (child.returncode, stderr) == (0, b"")
 
 
 def test_the_list_of_exporters_is_complete() -> None:

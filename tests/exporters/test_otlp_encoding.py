@@ -331,8 +331,11 @@ def test_a_client_that_left_is_told_as_cancelled() -> None:
 
 
 def test_a_choice_that_never_finished_has_the_finish_reason_error() -> None:
-    attributes = spans(evaluated_as(output_messages=(answer("a"), answer("b", None))))["CLIENT"]["attributes"]
+    broken_off = evaluated_as(output_messages=(answer("a"), answer("b", None)))
+    attributes = spans(broken_off, Limits("full"))["CLIENT"]["attributes"]
     assert attributes["gen_ai.response.finish_reasons"] == ["stop", "error"]
+    messages = json.loads(attributes["gen_ai.output.messages"])
+    assert [message["finish_reason"] for message in messages] == ["stop", "error"]
 
 
 # Secrets and content

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from pipeline.ring import (
     BELL_INTERVAL,
+    MAX_LIVES,
     PAGE,
     RING_FULL,
     SIZE,
@@ -53,7 +54,10 @@ class Ends:
         self.reader = RingReader(self.fd)
 
     def read(self, limit: int = 1_000_000) -> list[bytes]:
-        return list(self.reader.read(limit))
+        """Read, and be done with it."""
+        records = list(self.reader.read(limit))
+        self.reader.done()
+        return records
 
     def close(self) -> None:
         self.writer.close()
@@ -109,20 +113,39 @@ def test_a_ring_may_be_filled_to_its_last_byte(ends: Ends) -> None:
 def test_a_record_that_was_not_let_go_is_read_again_by_the_next_reader(ends: Ends) -> None:
     for record in (b"1", b"2", b"3"):
         ends.writer.offer(record)
-    reading = ends.reader.read(10)
-    assert [next(reading), next(reading)] == [b"1", b"2"]
-    reading.close()
+    assert ends.read(1) == [b"1"]
+    assert list(ends.reader.read(10)) == [b"2", b"3"]
+    assert list(ends.reader.read(10)) == []
     ends.new_reader()
     assert ends.read() == [b"2", b"3"]
 
 
-def test_a_record_being_read_is_not_overwritten(ends: Ends) -> None:
+def test_a_record_is_not_overwritten_before_the_reader_is_done_with_it(ends: Ends) -> None:
     ends.writer.offer(b"a" * 60)
-    reading = ends.reader.read(10)
-    assert next(reading) == b"a" * 60
+    assert list(ends.reader.read(10)) == [b"a" * 60]
     assert not ends.writer.offer(b"b" * 60)
-    assert list(reading) == []
+    ends.reader.done()
     assert ends.writer.offer(b"b" * 40)
+
+
+def test_what_kills_every_reader_is_dropped_and_what_comes_later_is_not(ends: Ends) -> None:
+    ends.writer.offer(b"poison")
+    for _ in range(MAX_LIVES):
+        assert not ends.reader.dropped
+        assert list(ends.reader.read(10)) == [b"poison"]
+        ends.new_reader()
+    assert ends.reader.dropped
+    ends.writer.offer(b"fine")
+    assert ends.read() == [b"fine"]
+    ends.new_reader()
+    assert not ends.reader.dropped
+
+
+def test_readers_that_die_before_they_read_cost_nothing(ends: Ends) -> None:
+    ends.writer.offer(b"patient")
+    for _ in range(2 * MAX_LIVES):
+        ends.new_reader()
+    assert ends.read() == [b"patient"]
 
 
 Turn = tuple[str, int]
@@ -185,6 +208,7 @@ def test_positions_go_on_beyond_thirty_two_bits() -> None:
     for words in (ends.writer.words, ends.reader.words):
         words[0] = words[1] = 2**32 - 5
     ends.new_writer()
+    ends.new_reader()
     for number in range(10):
         assert ends.writer.offer(b"%d" % number)
     assert ends.read() == [b"%d" % number for number in range(10)]
@@ -192,6 +216,13 @@ def test_positions_go_on_beyond_thirty_two_bits() -> None:
 
 
 # -- both rings and the bell ------------------------------------------------------------------------------------------
+
+
+def let_go(reader: HandOffReader, limit: int) -> list[bytes]:
+    """Read, and be done with it."""
+    records = reader.read(limit)
+    reader.done()
+    return records
 
 
 class HandOff:
@@ -246,7 +277,7 @@ async def test_what_is_offered_is_read(hand_off: HandOff) -> None:
     assert hand_off.writer.offer(b"a")
     assert hand_off.writer.offer(b"b")
     assert hand_off.reader.held == 2 * (1 + SIZE.size)
-    assert hand_off.reader.read(10) == [b"a", b"b"]
+    assert let_go(hand_off.reader, 10) == [b"a", b"b"]
     assert (hand_off.reader.held, hand_off.writer.offered) == (0, 2)
 
 
@@ -257,13 +288,13 @@ async def test_a_record_above_the_small_rings_share_takes_the_large_ring(hand_of
     assert hand_off.writer.offer(small)
     assert RingReader(hand_off.fds.small).held == len(small) + SIZE.size
     assert RingReader(hand_off.fds.large).held == len(large) + SIZE.size
-    assert sorted(hand_off.reader.read(10)) == [large, small]
+    assert sorted(let_go(hand_off.reader, 10)) == [large, small]
 
 
 async def test_the_large_ring_holds_several_of_the_largest_records(hand_off: HandOff) -> None:
     records = [bytes([number]) * 50_000 for number in range(3)]
     assert [hand_off.writer.offer(record) for record in [*records, records[0]]] == [True, True, True, False]
-    assert hand_off.reader.read(10) == records
+    assert let_go(hand_off.reader, 10) == records
     assert hand_off.writer.refused == {RING_FULL: 1, TOO_LARGE: 0}
 
 
@@ -282,7 +313,7 @@ async def test_a_full_small_ring_is_refused_as_full_and_the_large_one_still_take
     assert taken == 16_384 // (1000 + SIZE.size)
     assert hand_off.writer.refused == {RING_FULL: 1, TOO_LARGE: 0}
     assert hand_off.writer.offer(bytes(2000))
-    assert len(hand_off.reader.read(100)) == taken + 1
+    assert len(let_go(hand_off.reader, 100)) == taken + 1
     assert hand_off.writer.offer(bytes(1000))
 
 
@@ -290,8 +321,8 @@ async def test_the_limit_is_for_each_ring(hand_off: HandOff) -> None:
     for number in range(3):
         hand_off.writer.offer(b"%d" % number)
         hand_off.writer.offer(bytes([number]) * 2000)
-    assert [len(record) for record in hand_off.reader.read(2)] == [1, 1, 2000, 2000]
-    assert [len(record) for record in hand_off.reader.read(2)] == [1, 2000]
+    assert [len(record) for record in let_go(hand_off.reader, 2)] == [1, 1, 2000, 2000]
+    assert [len(record) for record in let_go(hand_off.reader, 2)] == [1, 2000]
 
 
 async def test_many_offers_are_one_ring_of_the_bell(hand_off: HandOff) -> None:
@@ -332,7 +363,7 @@ async def test_a_bell_nobody_hears_blocks_nothing(hand_off: HandOff) -> None:
     assert hand_off.rings() == 0
     assert hand_off.writer.offer(b"y")
     assert await hand_off.bell() == b"\0"
-    assert hand_off.reader.read(10) == [b"x", b"y"]
+    assert let_go(hand_off.reader, 10) == [b"x", b"y"]
 
 
 async def test_a_silent_bell_is_heard_without_waiting(hand_off: HandOff) -> None:
@@ -345,12 +376,12 @@ async def test_a_new_writer_and_a_new_reader_go_on_where_the_old_ones_were(hand_
     for number in range(10):
         hand_off.writer.offer(b"%d" % number)
         hand_off.writer.offer(b"%d" % number * 2000)
-    assert len(hand_off.reader.read(4)) == 8
+    assert len(let_go(hand_off.reader, 4)) == 8
     fds = HandOffFds(*hand_off.fds.as_list())
     writer, reader = HandOffWriter(fds), HandOffReader(fds)
     assert writer.offer(b"new")
     expected = [b"%d" % number for number in range(4, 10)]
-    assert reader.read(100) == [*expected, b"new", *(digit * 2000 for digit in expected)]
+    assert let_go(reader, 100) == [*expected, b"new", *(digit * 2000 for digit in expected)]
 
 
 # -- two processes ----------------------------------------------------------------------------------------------------
@@ -383,7 +414,7 @@ def received(reader: HandOffReader, count: int) -> list[bytes]:
         heard, _, _ = select.select([reader.bell], [], [], 20)
         assert heard, f"no bell after {len(records)} records"
         reader.hear_bell()
-        while batch := reader.read(64):
+        while batch := let_go(reader, 64):
             records += batch
     return records
 

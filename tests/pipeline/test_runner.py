@@ -95,6 +95,9 @@ class FakeSource:
         taken, self.frames = self.frames[:limit], self.frames[limit:]
         return taken
 
+    def done(self) -> None:
+        """What was read will not be asked for again."""
+
     def close(self) -> None:
         os.close(self.bell)
         os.close(self._ring)
