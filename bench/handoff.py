@@ -120,8 +120,9 @@ def read_ring(fds: HandOffFds) -> None:
 
 
 def read_socket(channel: socket.socket) -> None:
-    while channel.recv(MAX_RECORD):
-        pass
+    buffer = memoryview(bytearray(MAX_RECORD))
+    while size := channel.recv_into(buffer):
+        bytes(buffer[:size])
 
 
 async def run(offer: Offer, record: Frame, turns: int, turn: int) -> None:

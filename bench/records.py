@@ -10,10 +10,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
-import sys
 import timeit
 from collections.abc import Callable
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import orjson
@@ -29,19 +28,17 @@ CALLS = 5000
 REPEATS = 7
 
 Way = tuple[Callable[[], Any], Callable[[], Any]]  # encode, decode
-_twins: dict[type, type] = {}
 
 
 def twin(struct: type) -> type:
     """A frozen dataclass with the fields of a Struct, and twins for the Structs in them."""
-    if struct not in _twins:
-        hints = get_type_hints(struct)
-        made = dataclasses.make_dataclass(struct.__name__, hints, frozen=True, slots=True)
-        made.__module__ = __name__
-        setattr(sys.modules[__name__], struct.__name__ + "Twin", made)
-        made.__qualname__ = struct.__name__ + "Twin"
-        _twins[struct] = made
-    return _twins[struct]
+    name = f"{struct.__name__}Twin"
+    if name not in globals():
+        made = dataclasses.make_dataclass(name, get_type_hints(struct), frozen=True, slots=True)
+        made.__module__ = __name__  # where pickle looks for it
+        globals()[name] = made
+    kind: type = globals()[name]
+    return kind
 
 
 def copied(value: Any) -> Any:
@@ -51,21 +48,23 @@ def copied(value: Any) -> Any:
     return tuple(map(copied, value)) if isinstance(value, tuple) else value
 
 
-def inner(annotation: Any) -> type | None:
-    """The Struct in `tuple[Message, ...]`, `Timing`, …"""
-    candidates = (annotation, *get_args(annotation))
-    return next((each for each in candidates if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
+def builder(annotation: Any) -> Callable[[Any], Any] | None:
+    """How JSON becomes what the annotation says; None where it already is."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return dataclass_builder(annotation)
+    if get_origin(annotation) is tuple:
+        make = builder(get_args(annotation)[0])
+        return (lambda values: tuple(map(make, values))) if make else tuple
+    return None
 
 
-def builder(struct: type) -> Callable[[dict[str, Any]], Any]:
-    """How to make the twin of `struct` from its JSON object."""
+def dataclass_builder(struct: type) -> Callable[[dict[str, Any]], Any]:
     kind = twin(struct)
-    parts = {name: builder(part) for name, hint in get_type_hints(struct).items() if (part := inner(hint))}
+    parts = [(name, make) for name, hint in get_type_hints(struct).items() if (make := builder(hint))]
 
     def build(values: dict[str, Any]) -> Any:
-        for name, make in parts.items():
-            value = values[name]
-            values[name] = tuple(map(make, value)) if isinstance(value, list) else make(value)
+        for name, make in parts:
+            values[name] = make(values[name])
         return kind(**values)
 
     return build
@@ -74,7 +73,7 @@ def builder(struct: type) -> Callable[[dict[str, Any]], Any]:
 def ways(exchange: Exchange) -> dict[str, Way]:
     """How it may be done, each as a pair of calls without arguments."""
     mirror = copied(exchange)
-    decoder, build = msgspec.msgpack.Decoder(Exchange), builder(Exchange)
+    decoder, build = msgspec.msgpack.Decoder(Exchange), dataclass_builder(Exchange)
     packed, text, pickled = msgspec.msgpack.encode(exchange), orjson.dumps(mirror), pickle.dumps(mirror, 5)
     assert decoder.decode(packed) == exchange
     assert build(orjson.loads(text)) == mirror == pickle.loads(pickled)

@@ -169,7 +169,7 @@ class Evaluation(Section):
 class Store(Section):
     path: str = "sidelight.db"
     retention: Duration = 30 * 86400.0
-    content: Literal["redacted", "off", "full"] = "redacted"  # may only be stricter than processors.redact.content
+    content: Literal["redacted", "off", "full"] | None = None  # None: as processors.redact says; may only be stricter
 
 
 class Service(Section):

@@ -37,7 +37,7 @@ SKIP: Final = 0xFFFFFFFF  # the rest of the ring, up to its end, is empty
 FIRST_COUNTER: Final = 64  # word of the first page at which the published counters begin
 BELL_INTERVAL: Final = 0.002  # seconds
 SMALL_SHARE: Final = 16  # the small ring takes records up to this part of its size
-MAX_LIVES: Final = 3  # reader processes that may die over the same records
+MAX_LIVES: Final = 5  # reader processes that may die over the same records
 RING_FULL: Final = "ring_full"
 TOO_LARGE: Final = "too_large"
 

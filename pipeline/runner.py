@@ -29,6 +29,8 @@ from pipeline.workers import WorkerPool
 READ: Final = 64  # captures decoded in one go, before other tasks get their turn
 GATHER_FOR: Final = 0.02  # seconds after the bell: one round for several captures costs little more than for one
 RESUME: Final = 256
+MAX_LIVES: Final = 20  # pipeline processes that may die while an exchange is pending
+UNREADABLE: Final = "stored_body_unreadable"
 LINGER: Final = 0.05  # seconds that finished exchanges are gathered before they are written
 GATHER: Final = 256  # or until there are this many
 LOG_EVERY: Final = 10.0  # seconds between two lines about the same trouble
@@ -42,6 +44,7 @@ class Journal(Protocol):
     async def add(self, exchanges: Sequence[tuple[Exchange, bytes | None]]) -> None: ...
     async def finish(self, evaluated: Sequence[EvaluatedExchange]) -> None: ...
     async def pending(self, after: str, limit: int) -> list[tuple[str, int, Exchange | None]]: ...
+    async def abandon(self, identity: str, evaluators: Sequence[str], reason: str) -> None: ...
 
 
 class Source(Protocol):
@@ -81,7 +84,6 @@ class Runner:
         telemetry: Telemetry,
         deliver: Callable[[EvaluatedExchange], None],
         measure: Callable[[EvaluatedExchange], None],
-        max_attempts: int,
     ) -> None:
         self.stages = stages
         self.pool: WorkerPool  # set by whoever wires: the pool is built with `on_done`
@@ -91,12 +93,11 @@ class Runner:
         self._telemetry = telemetry
         self._deliver = deliver
         self._measure = measure
-        self._max_attempts = max_attempts
         self._rung = asyncio.Event()
         self._finished: list[EvaluatedExchange] = []
         self._unwritten: dict[str, tuple[Exchange, bytes]] = {}  # in flight, and not in the journal yet
         self._more_finished = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []  # run as long as this does; one that ends early is a fault
         self._log_due = 0.0
         self._ending = False
 
@@ -105,7 +106,7 @@ class Runner:
         for source in self._sources:
             loop.add_reader(source.bell, self._on_bell, source)
         self._rung.set()  # a life before this one may have left something
-        self._tasks = [loop.create_task(self._resume_and_take()), loop.create_task(self._write_finished())]
+        self.tasks = [loop.create_task(self._resume_and_take()), loop.create_task(self._write_finished())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -116,15 +117,15 @@ class Runner:
         try:
             await self._drain()
         finally:
-            for task in self._tasks:
+            for task in self.tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*self.tasks, return_exceptions=True)
             await self._write(self._take_finished())
 
     async def _drain(self) -> None:
         self._ending = True
         self._rung.set()
-        await self._tasks[0]
+        await self.tasks[0]
         await self.pool.drained()
 
     def on_done(self, exchange: Exchange, entries: tuple[LedgerEntry, ...]) -> None:
@@ -164,13 +165,14 @@ class Runner:
             for identity, attempts, exchange in rows:
                 after = identity
                 if exchange is None:
-                    log.warning("exchange %s was pending when Sidelight died and its content is not stored", identity)
+                    await self._journal.abandon(identity, self.pool.evaluators, UNREADABLE)
                     continue
                 self.pending += 1
-                if attempts >= self._max_attempts:
+                if attempts >= MAX_LIVES:
                     self.on_done(exchange, set_aside(self.pool.evaluators))
                 else:
                     self.pool.submit(exchange)
+            await self.pool.drained()  # a backlog is no reason to skip anything
 
     async def _take_once(self) -> bool:
         """One batch from every source; False when there was nothing."""

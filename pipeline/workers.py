@@ -153,17 +153,17 @@ class WorkerPool:
         self._idle = asyncio.Event()
         self._unfinished = 0
         self._generation = 0
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []  # run as long as this does; one that ends early is a fault
 
     async def __aenter__(self) -> WorkerPool:
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._run_slot()) for _ in range(self._slots)]
+        self.tasks = [loop.create_task(self._run_slot()) for _ in range(self._slots)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     def submit(self, exchange: Exchange) -> None:
         """Have it evaluated. Never waits."""

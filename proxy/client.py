@@ -59,7 +59,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "buffer", "closing", "connecting", "flight", "half_closed", "head_since", "idle_since", "lingering_since",
-        "peer", "server", "transport", "upstream", "waiting", "writing_paused",
+        "peer", "reading_held", "server", "transport", "upstream", "waiting", "writing_paused",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -72,6 +72,7 @@ class ClientConnection(asyncio.Protocol):
         self.connecting: asyncio.Task[None] | None = None
         self.waiting: list[bytes] = []  # request bytes for an upstream that is not connected yet
         self.writing_paused = False
+        self.reading_held = False
         self.closing = False  # no further request will be read
         self.half_closed = False
         self.lingering_since = 0
@@ -120,21 +121,23 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.writing_paused = True
         if self.upstream:
-            self.upstream.transport.pause_reading()
+            self.upstream.hold_reading()
 
     def resume_writing(self) -> None:
         self.writing_paused = False
         if self.upstream:
-            self.upstream.transport.resume_reading()
+            self.upstream.release_reading()
 
     def hold_reading(self) -> None:
         """The bytes have nowhere to go: let them wait in the client's socket."""
-        if self.transport.is_reading():
+        if not self.reading_held:
+            self.reading_held = True
             self.transport.pause_reading()
 
     def release_reading(self) -> None:
         """They have again."""
-        if not self.transport.is_closing() and not self.transport.is_reading():
+        if self.reading_held and not self.transport.is_closing():
+            self.reading_held = False
             self.transport.resume_reading()
 
     # -- requests -------------------------------------------------------------------------------------------------
@@ -363,7 +366,7 @@ class ClientConnection(asyncio.Protocol):
         """Called every tick: has somebody been silent too long?"""
         flight = self.flight
         if flight is not None:
-            if not self.transport.is_reading() and self.has_gone():
+            if self.reading_held and self.has_gone():
                 self.transport.abort()
             else:
                 self.check_flight(flight, now)
@@ -391,7 +394,7 @@ class ClientConnection(asyncio.Protocol):
         if flight.response is not None:
             if settings.idle_timeout and silence > settings.idle_timeout:
                 self.time_out(flight, IDLE_TIMEOUT)
-        elif not flight.request_done and self.transport.is_reading() and not flight.first_byte_at:
+        elif not flight.request_done and not self.reading_held and not flight.first_byte_at:
             if silence > self.server.settings.limits.body_timeout:
                 self.drop_upstream()
                 self.land(flight, BODY_TIMEOUT)

@@ -30,7 +30,7 @@ FRESH: Final = 5_000_000  # ns: a connection used this lately is not asked wheth
 class UpstreamConnection(asyncio.Protocol):
     """Reads answers and passes them on as they come."""
 
-    __slots__ = ("buffer", "client", "expires_at", "flight", "pool", "reused", "transport", "used_at")
+    __slots__ = ("buffer", "client", "expires_at", "flight", "pool", "reading_held", "reused", "transport", "used_at")
 
     transport: asyncio.Transport
 
@@ -39,6 +39,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.client: ClientConnection | None = None
         self.flight: Flight | None = None
         self.buffer = b""  # an unfinished response head
+        self.reading_held = False
         self.reused = False
         self.used_at = 0
         self.expires_at = 0
@@ -53,7 +54,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.flight = flight
         flight.sent_at = flight.active_at = monotonic_ns()
         if client.writing_paused:
-            self.transport.pause_reading()
+            self.hold_reading()
         self.pool.outbox.write(self.transport, data)
 
     def data_received(self, data: bytes) -> None:
@@ -164,6 +165,18 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             client.upstream_failed(flight, UPSTREAM_RESET, reused=self.reused)
 
+    def hold_reading(self) -> None:
+        """The client does not take what comes: let it wait in the upstream's socket."""
+        if not self.reading_held:
+            self.reading_held = True
+            self.transport.pause_reading()
+
+    def release_reading(self) -> None:
+        """It does again."""
+        if self.reading_held:
+            self.reading_held = False
+            self.transport.resume_reading()
+
     def pause_writing(self) -> None:
         if self.client:
             self.client.hold_reading()
@@ -213,8 +226,7 @@ class Pool:
         connection.used_at = monotonic_ns()
         connection.expires_at = connection.used_at + int(keepalive * SECOND)
         connection.reused = True
-        if not connection.transport.is_reading():
-            connection.transport.resume_reading()
+        connection.release_reading()
         self.idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +10,8 @@ from config.build import build_all, build_one
 from config.settings import Settings
 from pipeline.contracts import Exporter, Processor
 from pipeline.errors import ConfigError
+from pipeline.inputs import INPUTS
+from pipeline.records import Exchange
 from pipeline.runner import unchanged, without_content
 from processors import PROCESSORS, REDACT, SAMPLE
 from processors.redact import Redact
@@ -44,8 +46,18 @@ def build_components(settings: Settings) -> Components:
     redact = attempt(lambda: build_one(("processors", "redact"), stages.get("redact") or {}, REDACT))
     sample = attempt(lambda: build_one(("processors", "sample"), stages.get("sample") or {}, SAMPLE))
     evaluators = attempt(lambda: build_evaluators(stages))
+    problems += [
+        f"processors.{name}: requires {each!r}, which no exchange has; there are {', '.join(INPUTS)}"
+        for name, evaluator in (evaluators or {}).items()
+        for each in evaluator.requires
+        if each not in INPUTS
+    ]
     exporters = attempt(lambda: build_all("exporters", settings.exporters, exporters_for(settings.exporters)))
-    if redact and STRICTNESS.index(settings.store.content) < STRICTNESS.index(redact.content):
+    if (
+        redact
+        and settings.store.content
+        and STRICTNESS.index(settings.store.content) < STRICTNESS.index(redact.content)
+    ):
         problems.append(
             f"exporters.store.content: {settings.store.content} is less strict than processors.redact.content, "
             f"which is {redact.content}; the store can only be stricter"
@@ -61,9 +73,9 @@ def build_evaluators(processors: Mapping[str, Mapping[str, Any] | None]) -> dict
     return build_all("processors", named, processors_for(named))
 
 
-def stored_form(settings: Settings) -> Any:
+def stored_form(settings: Settings, components: Components) -> Callable[[Exchange], Exchange]:
     """What the store may hold of an exchange."""
-    return without_content if settings.store.content == "off" else unchanged
+    return without_content if (settings.store.content or components.redact.content) == "off" else unchanged
 
 
 def with_defaults(tree: Mapping[str, Any], otlp_endpoint: str | None) -> dict[str, Any]:

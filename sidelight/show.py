@@ -56,7 +56,7 @@ def print_config(settings: Settings) -> str:
     """The whole configuration as YAML, every default filled in and every secret replaced."""
     components = build_components(settings)
     tree = settings.model_dump(mode="json")
-    store = tree.pop("store")
+    store = tree.pop("store") | {"content": settings.store.content or components.redact.content}
     stages = {"redact": components.redact, "sample": components.sample, **components.evaluators}
     tree["processors"] = {name: options_in_effect(component) for name, component in stages.items()}
     exporters = {name: options_in_effect(component) for name, component in components.exporters.items()}

@@ -80,6 +80,16 @@ class Journal:
         """
         return await self._in_thread(lambda: self._pending(after, limit))
 
+    async def abandon(self, identity: str, evaluators: Sequence[str], reason: str) -> None:
+        """Turn a pending exchange that nobody can read any more into done, each evaluator's outcome an error."""
+        rows = [(identity, name, "error", reason, None, None, None, 0) for name in evaluators]
+
+        def work() -> None:
+            self._db.execute(FINISH_WITHOUT_BODY, (0.0, reason, identity))
+            self._db.executemany(ENTER, rows)
+
+        await self._in_thread(lambda: self._transaction(work))
+
     async def expire(self, before: int) -> int:
         """Delete what started before `before` (ns since the epoch), a batch at a time; how many went."""
         return await self._in_thread(lambda: self._expire(before))

@@ -43,6 +43,8 @@ async def run(setup: dict[str, Any]) -> None:
     set_up_logging(settings.service.log_level)
     components = build_components(settings)
     sources = [HandOffReader(HandOffFds(*fds)) for fds in setup["hand_offs"]]
+    if any(source.dropped for source in sources):
+        log.error("captures that ended every pipeline process that read them were dropped")
     stopping = on_sigterm(lambda: os._exit(1))
     telemetry = Telemetry()
     measure = Measure(telemetry)
@@ -56,7 +58,6 @@ async def run(setup: dict[str, Any]) -> None:
             telemetry,
             deliver=to_all(deliveries),
             measure=measure.record,
-            max_attempts=settings.evaluation.max_attempts,
         )
         runner.pool = pool_for(settings, components, runner, telemetry)
         observe(telemetry, sources, runner)
@@ -65,7 +66,17 @@ async def run(setup: dict[str, Any]) -> None:
         await stack.enter_async_context(background(expire(journal, settings.store.retention)))
         await stack.enter_async_context(background(read_lines(reloader(runner), stopping.set)))
         report(setup["status"], ready=True)
-        await stopping.wait()
+        await until_stopped(stopping, [*runner.tasks, *runner.pool.tasks])
+
+
+async def until_stopped(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for the signal; a task that ends before it takes the process down, so that a sound one is started."""
+    told = asyncio.ensure_future(stopping.wait())
+    done, _ = await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    for task in done - {told}:
+        log.critical("%s ended by itself: the pipeline starts again", task.get_coro())
+        await task
 
 
 async def start_deliveries(
@@ -98,7 +109,7 @@ def to_all(deliveries: Sequence[Delivery]) -> Callable[[EvaluatedExchange], None
 
 def stages_of(settings: Settings, components: Components) -> Stages:
     """The pure steps of the pipeline."""
-    return Stages(decode, components.redact.redact, components.sample.decide, stored_form(settings))
+    return Stages(decode, components.redact.redact, components.sample.decide, stored_form(settings, components))
 
 
 def pool_for(settings: Settings, components: Components, runner: Runner, telemetry: Telemetry) -> WorkerPool:

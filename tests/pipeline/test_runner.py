@@ -16,7 +16,7 @@ from pipeline import frame
 from pipeline.frame import Frame
 from pipeline.records import Capture, EvaluatedExchange, Exchange, LedgerEntry
 from pipeline.ring import HandOffFds, HandOffReader, HandOffWriter
-from pipeline.runner import Runner, Source, Stages, set_aside, unchanged, without_content
+from pipeline.runner import MAX_LIVES, Runner, Source, Stages, set_aside, unchanged, without_content
 from pipeline.telemetry import Telemetry
 from processors.redact import Redact
 from processors.sample import Sample
@@ -111,6 +111,7 @@ class FakeJournal:
         self.added: dict[str, bytes | None] = {}
         self.finished: list[EvaluatedExchange] = []
         self.left: list[tuple[str, int, Exchange | None]] = []
+        self.abandoned: list[tuple[str, str]] = []
         self.broken: set[str] = set()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -129,6 +130,9 @@ class FakeJournal:
     async def pending(self, after: str, limit: int) -> list[tuple[str, int, Exchange | None]]:
         self._fail("pending")
         return [row for row in self.left if row[0] > after][:limit]
+
+    async def abandon(self, identity: str, evaluators: Sequence[str], reason: str) -> None:
+        self.abandoned.append((identity, reason))
 
     def _fail(self, operation: str) -> None:
         if operation in self.broken:
@@ -173,7 +177,6 @@ class Scene:
             self.telemetry,
             deliver=self.delivered.append,
             measure=self.measured.append,
-            max_attempts=3,
         )
         self.pool.on_done = self.runner.on_done
         self.runner.pool = self.pool  # type: ignore[assignment]
@@ -318,7 +321,10 @@ async def test_what_a_former_life_left_pending_is_evaluated() -> None:
 
 async def test_an_exchange_under_which_sidelight_died_too_often_is_set_aside() -> None:
     scene = Scene()
-    scene.journal.left = [("a" * 32, 3, an_exchange(id="a" * 32)), ("b" * 32, 2, an_exchange(id="b" * 32))]
+    scene.journal.left = [
+        ("a" * 32, MAX_LIVES, an_exchange(id="a" * 32)),
+        ("b" * 32, MAX_LIVES - 1, an_exchange(id="b" * 32)),
+    ]
     async with scene.run():
         await scene.done(2)
     assert [exchange.id for exchange in scene.pool.submitted] == ["b" * 32]
@@ -344,6 +350,20 @@ async def test_a_pending_exchange_whose_body_cannot_be_read_does_not_stop_the_ot
     async with scene.run():
         await scene.done(1)
     assert [exchange.id for exchange in scene.pool.submitted] == ["b" * 32]
+    assert scene.journal.abandoned == [("a" * 32, "stored_body_unreadable")]
+
+
+async def test_the_rows_of_an_exchange_that_could_not_be_added_are_written_when_it_is_finished() -> None:
+    scene = Scene()
+    scene.journal.broken = {"add"}
+    scene.pool.on_done = lambda exchange, entries: None
+    async with scene.run():
+        scene.source.put(a_frame(1))
+        await eventually(lambda: scene.pool.submitted)
+        scene.journal.broken = set()
+        scene.runner.on_done(scene.pool.submitted[0], (PASSED,))
+        await scene.done(1)
+    assert list(scene.journal.added) == [each.exchange.id for each in scene.journal.finished]
 
 
 async def test_content_is_redacted_before_the_journal_and_before_the_workers() -> None:

@@ -39,6 +39,9 @@ class FakeTransport:
     def is_reading(self) -> bool:
         return self.reading
 
+    def pause_reading(self) -> None:
+        self.reading = False
+
     def resume_reading(self) -> None:
         self.reading = True
 
@@ -95,7 +98,8 @@ async def test_a_kept_connection_is_marked_as_used_before_and_reads_on(peers: Pe
     kept = pool()
     connection, transport, _ = peers.connect(kept)
     assert not connection.reused
-    transport.reading = False
+    connection.hold_reading()
+    assert not transport.reading
     kept.put(connection, None)
     assert (connection.reused, transport.reading, transport.ended) == (True, True, "")
 

@@ -85,10 +85,23 @@ def test_the_store_can_only_be_stricter_than_redaction(redact: str, store: str, 
         assert problem.startswith("exporters.store.content: ")
 
 
-def test_a_store_with_content_off_gets_no_text() -> None:
-    off = settings_from({"proxy": PROXY, "exporters": {"store": {"content": "off"}}})
-    assert stored_form(off) is without_content
-    assert stored_form(settings_from({"proxy": PROXY})) is unchanged
+@pytest.mark.parametrize(
+    ("sections", "stored"),
+    [
+        ({}, unchanged),
+        ({"exporters": {"store": {"content": "off"}}}, without_content),
+        ({"processors": {"redact": {"content": "off"}}}, without_content),
+    ],
+)
+def test_the_store_gets_no_text_when_its_own_switch_or_redaction_is_off(sections: Any, stored: Any) -> None:
+    settings = settings_from({"proxy": PROXY, **sections})
+    assert stored_form(settings, build_components(settings)) is stored
+
+
+def test_an_evaluator_that_requires_what_no_exchange_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PROCESSORS["pii"], "requires", ("crystal_ball",))
+    (problem,) = problems_of(processors={"pii": {}})
+    assert problem.startswith("processors.pii: requires 'crystal_ball'")
 
 
 def test_a_tree_that_says_nothing_gets_every_evaluator_and_readable_lines() -> None:

@@ -44,7 +44,7 @@ def test_what_is_printed_is_a_configuration_with_the_same_meaning() -> None:
     settings = settings_from(TREE)
     again = settings_from(load(printed(TREE), {}))
     assert components_of(again) == components_of(settings)
-    assert again.store == settings.store
+    assert again.store == settings.store.model_copy(update={"content": "redacted"})
     assert again.proxy.routes == settings.proxy.routes
     assert again.service == settings.service
 

@@ -265,3 +265,16 @@ async def test_after_a_kill_what_was_not_finished_is_pending_with_its_attempts_c
         assert [later - earlier for (_, earlier, _), (_, later, _) in zip(pending, again, strict=True)] == [1] * 15
         await journal.finish([EvaluatedExchange(exchange) for _, _, exchange in pending if exchange])
         assert await all_pending(journal) == []
+
+
+async def test_what_is_abandoned_is_done_with_an_error_for_every_evaluator(tmp_path: Path) -> None:
+    path = tmp_path / "abandoned.db"
+    async with Journal(str(path)) as journal:
+        await journal.add([(an_exchange(), None)])
+        await journal.abandon(an_exchange().id, ("refusal", "pii"), "unreadable")
+        assert await journal.pending("", 10) == []
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT state, weight, kept FROM exchange").fetchall() == [("done", 0.0, "unreadable")]
+        rows = db.execute("SELECT evaluator, outcome, reason FROM ledger ORDER BY evaluator").fetchall()
+    db.close()
+    assert rows == [("pii", "error", "unreadable"), ("refusal", "error", "unreadable")]

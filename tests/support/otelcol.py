@@ -1,0 +1,87 @@
+"""A real OpenTelemetry Collector on free ports, and what it wrote down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from sidelight.demo import free_addresses
+from sidelight.demo.children import stop
+from tests.support.running import until
+
+OTELCOL = os.environ.get("SIDELIGHT_OTELCOL") or shutil.which("otelcol")
+REQUESTS: dict[str, Any] = {
+    "traces": ExportTraceServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "logs": ExportLogsServiceRequest,
+}
+READY = b"Everything is ready"
+
+needs_otelcol = pytest.mark.skipif(
+    OTELCOL is None,
+    reason="no OpenTelemetry Collector: put otelcol on PATH or its path in SIDELIGHT_OTELCOL (see scripts/build-otelcol)",
+)
+
+
+class Collector:
+    """Takes OTLP over HTTP and gRPC; may be stopped and started again on the same ports and files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        http, grpc = free_addresses(2)
+        self.endpoints = {"http/protobuf": f"http://{http}", "grpc": f"http://{grpc}"}
+        self.config = folder / "otelcol.yaml"
+        self.log = folder / "otelcol.log"
+        self.config.write_text(yaml.safe_dump(self._tree(http, grpc)))
+
+    def _tree(self, http: str, grpc: str) -> dict[str, Any]:
+        receiver = {"protocols": {"http": {"endpoint": http}, "grpc": {"endpoint": grpc}}}
+        files = {
+            f"file/{name}": {"path": str(self.folder / name), "format": "proto", "append": True} for name in REQUESTS
+        }
+        pipelines = {name: {"receivers": ["otlp"], "exporters": [f"file/{name}"]} for name in REQUESTS}
+        service = {"telemetry": {"metrics": {"level": "none"}}, "pipelines": pipelines}
+        return {"receivers": {"otlp": receiver}, "exporters": files, "service": service}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Started, and after the block stopped in order: everything it took is then in its files."""
+        assert OTELCOL is not None
+        with await asyncio.to_thread(self.log.open, "wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                OTELCOL, "--config", str(self.config), stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            await until(lambda: READY in self.log.read_bytes() or process.returncode is not None)
+            assert process.returncode is None, self.log.read_text()
+            yield
+        finally:
+            await stop(process)
+
+    def received(self, signal: str) -> list[Any]:
+        """Every request of this signal as its message, in the order of arrival."""
+        return [REQUESTS[signal].FromString(each) for each in frames(self.written(signal))]
+
+    def written(self, signal: str) -> bytes:
+        file = self.folder / signal
+        return file.read_bytes() if file.exists() else b""
+
+
+def frames(content: bytes) -> Iterator[bytes]:
+    """The messages of a file, each after its length in four bytes."""
+    start = 0
+    while start < len(content):
+        end = start + 4 + int.from_bytes(content[start : start + 4], "big")
+        yield content[start + 4 : end]
+        start = end
