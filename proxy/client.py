@@ -30,8 +30,11 @@ from pipeline.frame import (
 from proxy.flight import Flight
 from proxy.framing import NO_BODY, UNTIL_CLOSE, FramingError
 from proxy.heads import BadHead, RequestHead, ResponseHead, read_request_head
+from proxy.memo import Remembered, remember
 from proxy.refusals import refusal
 from proxy.rewrite import trace_of, upstream_head
+from proxy.routing import Match
+from proxy.trace_context import Trace, new_trace
 
 if TYPE_CHECKING:
     from proxy.server import ProxyServer
@@ -59,7 +62,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "buffer", "closing", "connecting", "flight", "half_closed", "head_since", "idle_since", "lingering_since",
-        "peer", "reading_held", "server", "transport", "upstream", "waiting", "writing_paused",
+        "peer", "reading_held", "remembered", "server", "transport", "upstream", "waiting", "writing_paused",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -73,6 +76,7 @@ class ClientConnection(asyncio.Protocol):
         self.waiting: list[bytes] = []  # request bytes for an upstream that is not connected yet
         self.writing_paused = False
         self.reading_held = False
+        self.remembered: Remembered | None = None
         self.closing = False  # no further request will be read
         self.half_closed = False
         self.lingering_since = 0
@@ -151,12 +155,8 @@ class ClientConnection(asyncio.Protocol):
         if (end if end >= 0 else len(data)) > limits.max_header_size:
             self.refuse(431, b"header_too_large", b"The request's header is larger than Sidelight accepts.")
         elif end >= 0:
-            try:
-                head = read_request_head(data[: end + 4], limits.max_header_count)
-            except BadHead as error:
-                self.refuse_bad_request(error.status)
-            else:
-                self.begin(head, data[end + 4 :])
+            self.head_since = 0
+            self.read_head(data[: end + 4], data[end + 4 :], limits.max_header_count)
         elif data.count(b"\n") != data.count(b"\r\n") or data[:1] == b"\n":
             self.refuse_bad_request(400)
         else:
@@ -164,19 +164,35 @@ class ClientConnection(asyncio.Protocol):
             if not self.head_since:
                 self.head_since = monotonic_ns()
 
-    def begin(self, head: RequestHead, rest: bytes) -> None:
-        """A valid head: find its upstream, send it on with as much body as came with it."""
-        server = self.server
-        self.head_since = 0
-        match = server.routes.find(head.target)
+    def read_head(self, raw: bytes, rest: bytes, max_fields: int) -> None:
+        """A whole head: the last one again but for its length, or one to be read."""
+        remembered = self.remembered
+        if remembered is not None and (digits := remembered.digits_of(raw)) is not None:
+            trace = new_trace()
+            head, sent = remembered.head_for(raw, digits), remembered.sent_for(digits, trace)
+            self.begin(head, remembered.match, trace, sent, rest)
+            return
+        try:
+            head = read_request_head(raw, max_fields)
+        except BadHead as error:
+            self.refuse_bad_request(error.status)
+            return
+        match = self.server.routes.find(head.target)
         if match is None:
             self.refuse_unrouted(head, rest)
             return
+        trace = trace_of(head.trace_fields)
+        sent = upstream_head(head, match, trace)
+        self.remembered = remember(head, match, sent, trace)
+        self.begin(head, match, trace, sent, rest)
+
+    def begin(self, head: RequestHead, match: Match, trace: Trace, data: bytes, rest: bytes) -> None:
+        """Send the head on, with as much body as came with it."""
+        server = self.server
         server.counters.requests += 1
-        flight = Flight(head, match, trace_of(head.trace_fields), server.settings.capture.max_body, server.budget)
+        flight = Flight(head, match, trace, server.settings.capture.max_body, server.budget)
         if not head.keep_alive:
             self.closing = True
-        data = upstream_head(head, match, flight.trace)
         if head.framing is NO_BODY:
             flight.request_done = True
             self.buffer = rest

@@ -18,6 +18,7 @@ from proxy.headers import FRAMING, HOP, HOST, KINDS, PROTECTED, SECRET, TRACE, F
 HOST_VALUE: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 TARGET: Final = re.compile(rb"/[\x21\x22\x24-\x7e]*")  # origin-form, no fragment, no controls
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-9]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?")
+MAX_LENGTH_DIGITS: Final = 18  # below 2**63
 LONGEST_HOST: Final = 262  # 255 bytes of name and a port; bounds what `is_host` remembers
 METHODS_REFUSED: Final = frozenset((b"CONNECT", b"TRACE", b"PRI"))
 
@@ -66,8 +67,8 @@ class RequestHead:
     """A request's first line and fields, checked."""
 
     __slots__ = (
-        "fields", "framing", "hop_names", "host", "host_name", "keep_alive", "method", "raw", "secret_names", "target",
-        "trace_fields", "version",
+        "fields", "framing", "hop_names", "host", "host_name", "keep_alive", "length_name", "method", "raw",
+        "secret_names", "target", "trace_fields", "version",
     )  # fmt: skip
 
     raw: bytes  # through the empty line
@@ -80,8 +81,27 @@ class RequestHead:
     host: bytes
     host_name: bytes  # the spelling of the Host field's name, empty without one
     hop_names: list[bytes]  # spellings of the fields that stay on this hop
+    length_name: bytes  # the spelling of Content-Length, empty without one
     secret_names: list[bytes]  # spellings of the fields that are not captured
     trace_fields: Fields
+
+    def again(self, raw: bytes, framing: Framing) -> RequestHead:
+        """The same head before another body; `fields` keeps the first one's Content-Length."""
+        head = RequestHead()
+        head.raw = raw
+        head.framing = framing
+        head.fields = self.fields
+        head.method = self.method
+        head.target = self.target
+        head.version = self.version
+        head.keep_alive = self.keep_alive
+        head.host = self.host
+        head.host_name = self.host_name
+        head.hop_names = self.hop_names
+        head.length_name = self.length_name
+        head.secret_names = self.secret_names
+        head.trace_fields = self.trace_fields
+        return head
 
 
 class ResponseHead:
@@ -135,7 +155,7 @@ def read_request_head(raw: bytes, max_fields: int) -> RequestHead:
 
 def _read_request_fields(head: RequestHead, fields: Fields) -> None:
     """What the fields say about the host, the connection and the body."""
-    head.host = head.host_name = b""
+    head.host = head.host_name = head.length_name = b""
     head.hop_names = []
     head.secret_names = []
     head.trace_fields = []
@@ -155,7 +175,7 @@ def _read_request_fields(head: RequestHead, fields: Fields) -> None:
             if lower == b"content-length":
                 if length is not None:
                     raise BadHead("two Content-Length fields")
-                length = value.rstrip(b" \t")
+                length, head.length_name = value.rstrip(b" \t"), name
             elif lower == b"transfer-encoding":
                 if encoding is not None:
                     raise BadHead("two Transfer-Encoding fields")
@@ -192,7 +212,7 @@ def _request_framing(length: bytes | None, encoding: bytes | None, version: byte
 
 
 def _content_length(value: bytes) -> int:
-    if not value.isdigit() or len(value) > 18:
+    if not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
         raise BadHead("bad Content-Length")
     return int(value)
 
@@ -282,7 +302,7 @@ def _read_response_fields(head: ResponseHead, method: bytes) -> None:
 def _response_framing(status: int, method: bytes, length: bytes | None, encoding: bytes | None) -> Framing | None:
     if encoding is not None and (length is not None or encoding.lower() != b"chunked"):
         raise BadHead("Transfer-Encoding with Content-Length, or one that is not chunked", 502)
-    if length is not None and (not length.isdigit() or len(length) > 18):
+    if length is not None and (not length.isdigit() or len(length) > MAX_LENGTH_DIGITS):
         raise BadHead("bad Content-Length", 502)
     if status < 200:
         return None

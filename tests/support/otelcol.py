@@ -30,7 +30,7 @@ READY = b"Everything is ready"
 
 needs_otelcol = pytest.mark.skipif(
     OTELCOL is None,
-    reason="no OpenTelemetry Collector: put otelcol on PATH or its path in SIDELIGHT_OTELCOL (see scripts/build-otelcol)",
+    reason="no OpenTelemetry Collector: put otelcol on PATH, or its path in SIDELIGHT_OTELCOL; scripts/build-otelcol",
 )
 
 
