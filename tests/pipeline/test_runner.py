@@ -88,6 +88,10 @@ class FakeSource:
         self.frames += frames
         os.write(self._ring, b"\0")
 
+    @property
+    def held(self) -> int:
+        return sum(map(len, self.frames))
+
     def hear_bell(self) -> None:
         os.read(self.bell, 4096)
 
