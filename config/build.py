@@ -28,7 +28,7 @@ def build_one(place: tuple[str, ...], options: Mapping[str, Any], kind: type[T])
     """Check the options against the dataclass `kind` and build it."""
     if not isinstance(options, Mapping):
         raise ConfigError(f"{path(place)}: must be a mapping of options, not {type(options).__name__}")
-    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    known = option_names(kind)
     unknown = [key for key in options if key not in known]
     problems = [f"{path((*place, key))}: unknown option; {suggestion(key, known)}" for key in unknown]
     if problems:
@@ -39,6 +39,11 @@ def build_one(place: tuple[str, ...], options: Mapping[str, Any], kind: type[T])
         raise ConfigError(
             *(f"{path((*place, *each['loc']))}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())
         ) from None
+
+
+def option_names(kind: Any) -> list[str]:
+    """The fields a user may set; one marked `option: False` is the application's."""
+    return [field.name for field in dataclasses.fields(kind) if field.metadata.get("option", True)]
 
 
 def build_all(

@@ -160,7 +160,7 @@ class Evaluation(Section):
     """How evaluators are run; they are listed under `processors`."""
 
     workers: int = Field(default=1, ge=1, le=64)
-    timeout: Duration = 1.0  # each evaluator on each exchange
+    timeout: Annotated[Duration, Field(gt=0)] = 1.0  # each evaluator on each exchange
     max_memory: Size = 2**30  # each worker's address space; 0: no limit
     max_attempts: int = Field(default=3, ge=1)  # times an exchange may kill a worker before it is set aside
     queue: int = Field(default=10_000, ge=1)  # exchanges waiting to be evaluated

@@ -16,7 +16,7 @@ LONGEST_LINE = 400
 
 @dataclass(frozen=True)
 class Debug:
-    """Prints to `stream`; `content` says which texts may be shown."""
+    """Prints every exchange and what was found in it, for people."""
 
     content: Content = "off"
     stream: Literal["stderr", "stdout"] = "stderr"

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
@@ -31,6 +31,7 @@ from exporters.otlp_http import HttpSender
 from exporters.otlp_metrics import metrics_request
 from exporters.otlp_sender import Sender, Signal, TooLarge
 from exporters.otlp_span import Limits
+from exporters.resource import product_version
 from exporters.semconv import Scope
 from pipeline.errors import PartialSuccess, Permanent, Retryable
 from pipeline.records import EvaluatedExchange
@@ -43,7 +44,10 @@ SCOPES: dict[Signal, Sequence[Scope]] = {"traces": SPAN_SCOPES, "logs": LOG_SCOP
 
 @dataclass(frozen=True)
 class Otlp:
-    """The options of one destination. Open it with `async with` before the first export."""
+    """Sends spans, evaluation events and metrics over OTLP, by HTTP or gRPC.
+
+    Open it with `async with` before the first export.
+    """
 
     endpoint: str | None = None  # None: http://127.0.0.1 at 4318, or 4317 for grpc
     protocol: Literal["http/protobuf", "grpc"] = "http/protobuf"
@@ -59,7 +63,8 @@ class Otlp:
     client_certificate: str | None = None  # PEM file
     client_key: str | None = None  # PEM file
     insecure: bool = False  # grpc and an endpoint without a scheme: no TLS
-    resource: Mapping[str, str] = field(default_factory=dict)  # set by the application, see exporters.resource
+    # Set by the application, see exporters.resource.
+    resource: Mapping[str, str] = field(default_factory=dict, metadata={"option": False})
 
     def __post_init__(self) -> None:
         parts = address(self)
@@ -224,11 +229,7 @@ def address(options: Otlp) -> SplitResult:
 
 def user_agent() -> str:
     """Our product token first, then the one the protocol asks of every Python exporter."""
-    try:
-        own = version("sidelight")
-    except PackageNotFoundError:  # run from a checkout
-        own = "dev"
-    return f"sidelight/{own} OTel-OTLP-Exporter-Python/{version('opentelemetry-sdk')}"
+    return f"sidelight/{product_version()} OTel-OTLP-Exporter-Python/{version('opentelemetry-sdk')}"
 
 
 def sender_for(options: Otlp) -> Sender:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from socket import gethostname
 
 from opentelemetry.sdk.resources import Resource
+
+
+def product_version() -> str:
+    """The version of the installed distribution."""
+    try:
+        return version("sidelight")
+    except PackageNotFoundError:  # run from a checkout
+        return "dev"
 
 
 def resource_attributes(
@@ -20,6 +29,7 @@ def resource_attributes(
     known = {key: str(value) for key, value in Resource.create(told).attributes.items()}
     # Jaeger takes spans of unnamed hosts for clock skew, and would move evaluations to before the answer they judge.
     known.setdefault("host.name", gethostname())
+    known |= {"telemetry.distro.name": "sidelight", "telemetry.distro.version": product_version()}
     if known["service.name"].startswith("unknown_service"):
         known["service.name"] = "sidelight"
     return known

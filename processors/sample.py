@@ -10,13 +10,14 @@ from typing import Literal, get_args
 import msgspec
 
 from config.settings import Duration
+from pipeline.frame import CLIENT_DISCONNECT
 from pipeline.records import EvaluatedExchange, TraceContext
 from processors.options import check_choice, check_share
 
 SPACE = 2**56  # randomness of a trace id, W3C Trace Context Level 2
 Rule = Literal["error", "slow", "flagged"]
 RULES: Mapping[Rule, Callable[[EvaluatedExchange, float], bool]] = {
-    "error": lambda evaluated, slow: evaluated.exchange.error_type is not None,
+    "error": lambda evaluated, slow: evaluated.exchange.error_type not in (None, CLIENT_DISCONNECT),
     "slow": lambda evaluated, slow: evaluated.exchange.timing.duration > slow * 1e9,
     "flagged": lambda evaluated, slow: any(entry.outcome == "fail" for entry in evaluated.entries),
 }

@@ -2,7 +2,19 @@
 
 from pipeline.contracts import Exporter, Processor, WireFormat
 from pipeline.errors import PartialSuccess, Permanent, Retryable
-from pipeline.records import Capture, EvaluatedExchange, Evaluation, Exchange, LedgerEntry, Message, Part, Usage
+from pipeline.records import (
+    Capture,
+    EvaluatedExchange,
+    Evaluation,
+    Exchange,
+    Json,
+    LedgerEntry,
+    Message,
+    Part,
+    Usage,
+    text_of,
+    tool_calls_of,
+)
 
 __version__ = "0.1.0"
 
@@ -12,6 +24,7 @@ __all__ = [
     "Evaluation",
     "Exchange",
     "Exporter",
+    "Json",
     "LedgerEntry",
     "Message",
     "Part",
@@ -21,4 +34,6 @@ __all__ = [
     "Retryable",
     "Usage",
     "WireFormat",
+    "text_of",
+    "tool_calls_of",
 ]

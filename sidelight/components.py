@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from config.build import build_all, build_one
@@ -74,8 +74,12 @@ def build_evaluators(processors: Mapping[str, Mapping[str, Any] | None]) -> dict
 
 
 def stored_form(settings: Settings, components: Components) -> Callable[[Exchange], Exchange]:
-    """What the store may hold of an exchange."""
-    return without_content if (settings.store.content or components.redact.content) == "off" else unchanged
+    """What the store may hold of an exchange, which is what redaction leaves or less."""
+    left = components.redact.content
+    allowed = settings.store.content or left
+    if allowed == "off":
+        return without_content
+    return unchanged if allowed == left else replace(components.redact, content=allowed).redact
 
 
 def with_defaults(tree: Mapping[str, Any], otlp_endpoint: str | None) -> dict[str, Any]:

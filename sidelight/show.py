@@ -10,6 +10,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from config.build import option_names
 from config.settings import Settings
 from exporters import EXPORTERS
 from processors import PROCESSORS, REDACT, SAMPLE
@@ -44,7 +45,8 @@ def first_line(docstring: str | None) -> str:
 
 def options_of(kind: Any) -> list[str]:
     """`threshold=0.5`, … from the fields of a component's dataclass."""
-    return [f"{field.name}={default_of(field)!r}" for field in dataclasses.fields(kind)]
+    fields = [field for field in dataclasses.fields(kind) if field.name in option_names(kind)]
+    return [f"{field.name}={default_of(field)!r}" for field in fields]
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:
@@ -68,7 +70,7 @@ def print_config(settings: Settings) -> str:
 
 def options_in_effect(component: Any) -> dict[str, Any]:
     """A component's options; the values of headers are secrets."""
-    options = {field.name: plain(getattr(component, field.name)) for field in dataclasses.fields(component)}
+    options = {name: plain(getattr(component, name)) for name in option_names(component)}
     if isinstance(options.get("headers"), dict):
         options["headers"] = dict.fromkeys(options["headers"], REDACTED)
     return options

@@ -361,6 +361,7 @@ def test_the_resource_is_ours_over_the_environment_over_the_defaults(monkeypatch
 
 def test_the_resource_names_the_host_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resource_attributes()["host.name"] == socket.gethostname()
+    assert resource_attributes()["telemetry.distro.name"] == "sidelight"
     assert resource_attributes(attributes={"host.name": "told"})["host.name"] == "told"
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "host.name=from-env")
     assert resource_attributes()["host.name"] == "from-env"

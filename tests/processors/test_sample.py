@@ -110,3 +110,8 @@ def test_options_that_make_no_sense_are_refused() -> None:
         Sample(always=("sometimes",))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="slow is -1; give seconds"):
         Sample(slow=-1)
+
+
+def test_a_client_that_left_is_no_error_to_keep() -> None:
+    left = an_evaluated_exchange(exchange=an_exchange(error_type="client_disconnect"))
+    assert Sample(ratio=0.0).decide(left).kept == "sampled_out"

@@ -8,9 +8,11 @@ import pytest
 
 from config.load import settings_from
 from pipeline.errors import ConfigError
+from pipeline.records import text_of
 from pipeline.runner import unchanged, without_content
 from processors import PROCESSORS
 from sidelight.components import Components, build_components, stored_form, with_defaults
+from tests.support.records import an_exchange, answer
 
 PROXY = {"upstreams": {"one": {"url": "http://host"}}}
 
@@ -119,3 +121,17 @@ def test_an_endpoint_in_the_environment_gets_otlp() -> None:
 def test_what_a_tree_says_stays() -> None:
     tree = {"proxy": PROXY, "processors": {}, "exporters": {"store": {}}}
     assert with_defaults(tree, "http://collector:4318") == tree
+
+
+def test_a_store_that_is_stricter_than_redaction_redacts_for_itself() -> None:
+    sections = {"processors": {"redact": {"content": "full"}}, "exporters": {"store": {"content": "redacted"}}}
+    settings = settings_from({"proxy": PROXY, **sections})
+    stored = stored_form(settings, build_components(settings))
+    exchange = an_exchange(output_messages=(answer("Write to jane@example.org"),))
+    assert "jane@example.org" not in text_of(stored(exchange).output_messages)
+    assert stored(exchange).content == "redacted"
+
+
+def test_what_the_application_sets_is_no_option() -> None:
+    (problem,) = problems_of(exporters={"otlp": {"resource": {"a": "b"}}})
+    assert problem.startswith("exporters.otlp.resource: unknown option")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
-from operator import attrgetter
 from typing import Any
 
 import yaml
 from rich.console import Console
 
+from config.build import option_names
 from config.load import load, settings_from
 from config.settings import Settings
 from exporters import EXPORTERS
@@ -74,7 +73,7 @@ def test_every_component_is_listed_with_every_option() -> None:
     text = console.file.getvalue()
     for name, kind in {**PROCESSORS, **EXPORTERS}.items():
         assert name in text
-        assert all(f"{field}=" in text for field in map(attrgetter("name"), dataclasses.fields(kind)))
+        assert all(f"{field}=" in text for field in option_names(kind))
     assert all(f"{wire_format.name}: " in text for wire_format in WIRE_FORMATS)
     assert {"redact", "sample"} <= set(text.split())
 
