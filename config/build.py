@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from config.load import path, suggestion
+from config.wording import kind_of, said
 from pipeline.errors import ConfigError
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ def build(section: str, identity: str, options: Mapping[str, Any] | None, regist
 def build_one(place: tuple[str, ...], options: Mapping[str, Any], kind: type[T]) -> T:
     """Check the options against the dataclass `kind` and build it."""
     if not isinstance(options, Mapping):
-        raise ConfigError(f"{path(place)}: must be a mapping of options, not {type(options).__name__}")
+        raise ConfigError(f"{path(place)}: must be a mapping of options, not {kind_of(options)}")
     known = option_names(kind)
     unknown = [key for key in options if key not in known]
     problems = [f"{path((*place, key))}: unknown option; {suggestion(key, known)}" for key in unknown]
@@ -36,9 +37,7 @@ def build_one(place: tuple[str, ...], options: Mapping[str, Any], kind: type[T])
     try:
         return TypeAdapter(kind).validate_python(dict(options))
     except ValidationError as error:
-        raise ConfigError(
-            *(f"{path((*place, *each['loc']))}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())
-        ) from None
+        raise ConfigError(*(f"{path((*place, *each['loc']))}: {said(each)}" for each in error.errors())) from None
 
 
 def option_names(kind: Any) -> list[str]:

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from config.settings import Settings
+from config.wording import said
 from pipeline.errors import ConfigError
 
 NOT_YOURS: Final = frozenset((
@@ -20,10 +21,12 @@ NOT_YOURS: Final = frozenset((
 ))  # fmt: skip
 MAX_FILE: Final = 1 << 20
 MAX_NODES: Final = 100_000
-REFERENCE: Final = re.compile(r"\$\$|\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+REFERENCE: Final = re.compile(r"\$\$|\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{")
 TAG: Final = "tag:yaml.org,2002:"
 TYPED: Final = {TAG + name for name in ("null", "bool", "int", "float")}
 TEXT: Final = {TAG + name for name in ("str", "timestamp", "value", "merge")}  # a date, = and << mean nothing here
+URL: Final = "https://api.openai.com"
+LEAST: Final = (f"{{upstreams: {{openai: {{url: {URL}}}}}}}", f"{{openai: {{url: {URL}}}}}", f"{{url: {URL}}}", URL)
 COMPONENT_ID: Final = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9_.-]+)?")
 
 Place = tuple[str | int, ...]
@@ -116,6 +119,11 @@ def resolve(text: str, place: Place, environment: Mapping[str, str], problems: l
     def value(match: re.Match[str]) -> str:
         if match[0] == "$$":
             return "$"
+        if match[0] == "${":
+            problems.append(
+                f"{path(place)}: ${{ begins no reference; write ${{env:NAME}}, or $${{ for the two characters"
+            )
+            return ""
         found = environment.get(match[1]) or match[2]
         if found is None:
             problems.append(
@@ -159,8 +167,17 @@ def describe(problem: Any) -> str:
         known = known_keys(place[:-1])
         return f"{where}: unknown key; {suggestion(str(place[-1]), known)}"
     if problem["type"] == "missing":
-        return f"{where}: is missing; {'name at least one upstream with its url' if 'upstreams' in where else 'add it'}"
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+        return f"{where}: is missing{least(place) or '; add it'}"
+    remedy = "" if problem["type"] == "value_error" else least(place)  # our own words name theirs
+    return f"{where}: {said(problem)}{remedy}"
+
+
+def least(place: Place) -> str:
+    """What to write where something is required; empty elsewhere."""
+    required = zip(place, ("proxy", "upstreams", None, "url"), strict=False)
+    if not 0 < len(place) <= len(LEAST) or not all(want in (None, have) for have, want in required):
+        return ""
+    return f"; the least it needs is {LEAST[len(place) - 1]}"
 
 
 def suggestion(name: str, known: list[str]) -> str:

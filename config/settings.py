@@ -1,7 +1,7 @@
 """The whole configuration tree on one screen; every field is documented in docs/configuration.md.
 
 Components (processors, exporters) are dataclasses of their own packages; here they are only named options,
-which `config.build` turns into instances with the registries that `sidelight.app` passes.
+which `config.build` turns into instances with the registries that `sidelight.components` passes.
 """
 
 from __future__ import annotations
@@ -53,8 +53,11 @@ def parse_url(value: object) -> object:
         raise ValueError("write a URL, like https://api.openai.com")
     if not value.isprintable() or " " in value:
         raise ValueError("a URL with a space or control character in it; remove it")
-    parts = urlsplit(value)
-    if parts.port == 0:
+    try:
+        parts, port = urlsplit(value), urlsplit(value).port
+    except ValueError:
+        raise ValueError("a URL whose host or port cannot be read; write it like https://api.openai.com") from None
+    if port == 0:
         raise ValueError("a URL with port 0; give the port that the endpoint listens on")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(

@@ -9,7 +9,7 @@ from typing import Literal
 
 from exporters.content import Content, may_tell
 from exporters.outcome import judgements
-from pipeline.records import EvaluatedExchange, Evaluation, Exchange, text_of
+from pipeline.records import EvaluatedExchange, Evaluation, Exchange, LedgerEntry, text_of
 
 LONGEST_LINE = 400
 
@@ -43,7 +43,7 @@ def lines(evaluated: EvaluatedExchange, content: Content) -> Iterator[str]:
         if entry.outcome == "skipped":
             yield f"  {entry.outcome:<7} {entry.evaluator} ({entry.reason})"
         for evaluation in judgements(entry):
-            yield f"  {entry.outcome:<7} {entry.evaluator} {verdict(evaluation)}".rstrip()
+            yield f"  {entry.outcome:<7} {entry.evaluator} {verdict(entry, evaluation)}".rstrip()
 
 
 def summary(exchange: Exchange) -> str:
@@ -59,10 +59,13 @@ def summary(exchange: Exchange) -> str:
     return " ".join(words)
 
 
-def verdict(evaluation: Evaluation) -> str:
+def verdict(entry: LedgerEntry, evaluation: Evaluation) -> str:
+    """What the evaluation adds to the outcome and the evaluator's name before it."""
+    name = "" if evaluation.name == entry.evaluator else evaluation.name
+    label = "" if evaluation.score_label == entry.outcome else evaluation.score_label
     score = "" if evaluation.score_value is None else f"{evaluation.score_value:.3g}"
     error = f"[{evaluation.error_type}]" if evaluation.error_type else ""
-    words = (evaluation.name, evaluation.score_label, score, error, evaluation.explanation)
+    words = (name, label, score, error, evaluation.explanation)
     return " ".join(word for word in words if word)
 
 

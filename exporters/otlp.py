@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
@@ -74,6 +75,10 @@ class Otlp:
             raise ValueError("endpoint: a user or password in a URL would leak; set a header instead")
         if parts.scheme not in ("http", "https"):
             raise ValueError(f"endpoint: {parts.scheme!r} is not http or https")
+        for option in ("certificate", "client_certificate", "client_key"):
+            file = getattr(self, option)
+            if file is not None and not Path(file).is_file():
+                raise ValueError(f"{option}: there is no file {file}")
 
     @cached_property
     def _open(self) -> Open:

@@ -121,9 +121,9 @@ class RingReader(Ring):
         super().__init__(fd)
         self._read = self.words[1]
         self._life_counted = False
-        self.dropped = self.words[2] >= MAX_LIVES  # something in here kills whoever reads it
-        if self.dropped:
-            self._read = self.words[0]
+        self.dropped = 0  # records given up, because something among them kills whoever reads it
+        if self.words[2] >= MAX_LIVES:
+            self.dropped = sum(1 for _ in self.read(self.held))
             self.done()
 
     def read(self, limit: int) -> Iterator[bytes]:
@@ -240,9 +240,9 @@ class HandOffReader:
             ring.done()
 
     @property
-    def dropped(self) -> bool:
-        """Was something thrown away because it killed every process that read it?"""
-        return any(ring.dropped for ring in self._rings)
+    def dropped(self) -> int:
+        """Records that this process gave up, because those before it died over them."""
+        return sum(ring.dropped for ring in self._rings)
 
     @property
     def held(self) -> int:

@@ -101,6 +101,7 @@ class Runner:
         self._finished: list[EvaluatedExchange] = []
         self._unwritten: dict[str, tuple[Exchange, bytes]] = {}  # in flight, and not in the journal yet
         self._more_finished = asyncio.Event()
+        self._resumed: set[str] = set()
         self.tasks: list[asyncio.Task[None]] = []  # run as long as this does; one that ends early is a fault
         self._log_due = 0.0
         self._ending = False
@@ -174,6 +175,7 @@ class Runner:
         while rows := await self._journal.pending(after, RESUME):
             for identity, attempts, exchange in rows:
                 after = identity
+                self._resumed.add(identity)
                 if exchange is None:
                     await self._journal.abandon(identity, self.pool.evaluators, UNREADABLE)
                     continue
@@ -188,8 +190,9 @@ class Runner:
         """One batch from every source; False when there was nothing."""
         records = [record for source in self._sources for record in source.read(READ)]
         if not records:
+            self._resumed.clear()  # what a former life journaled and had not let go of has come by
             return False
-        exchanges = [exchange for exchange in map(self._read, records) if exchange is not None]
+        exchanges = [exchange for exchange in map(self._read, records) if exchange and exchange.id not in self._resumed]
         self.pending += len(exchanges)
         await self._add(exchanges)
         for source in self._sources:
@@ -246,8 +249,9 @@ class Runner:
         except sqlite3.Error as error:
             self._telemetry.journal_failed.add(len(finished), (("operation", "finish"),))
             self._trouble(f"journal: {error}")
-        self.pending -= len(finished)
-        self._telemetry.exchange_done.add(len(finished))
+        finally:  # also when the runner ends meanwhile: the journal's thread still finishes them
+            self.pending -= len(finished)
+            self._telemetry.exchange_done.add(len(finished))
 
     def _trouble(self, what: str) -> None:
         """One line now and then: trouble that can come with every exchange must not flood the log."""

@@ -240,12 +240,24 @@ class WorkerPool:
         """Whom the process died under; that pair gets its outcome once it has had its chances."""
         task, evaluator, since = heartbeat.read()
         if not since or task >= len(batch):
+            self._blame_all(batch, evaluators, reason)
             return False
         item, name = batch[task], evaluators[evaluator]
         item.attempts += 1
         if reason == TIMEOUT or item.attempts >= self._max_attempts:
             item.fail(name, reason, monotonic_ns() - since)
         return True
+
+    def _blame_all(self, batch: list[Item], evaluators: tuple[str, ...], reason: str) -> None:
+        """It died outside any evaluator: each of its batch may be why, and has only so many chances."""
+        for item in batch:
+            item.attempts += 1
+        given_up = [item for item in batch if item.attempts >= self._max_attempts]
+        batch[:] = [item for item in batch if item.attempts < self._max_attempts]
+        for item in given_up:
+            for name in evaluators:
+                item.fail(name, reason, 0)
+            self._finish(item, evaluators, [])
 
     def _finish(self, item: Item, evaluators: tuple[str, ...], entries: list[LedgerEntry]) -> None:
         by_name = item.entries | {entry.evaluator: entry for entry in entries}

@@ -126,11 +126,15 @@ class ClientConnection(asyncio.Protocol):
         self.writing_paused = True
         if self.upstream:
             self.upstream.hold_reading()
+        elif self.flight is None and not self.closing:
+            self.hold_reading()
 
     def resume_writing(self) -> None:
         self.writing_paused = False
         if self.upstream:
             self.upstream.release_reading()
+        elif self.flight is None and not self.closing:
+            self.read_next()
 
     def hold_reading(self) -> None:
         """The bytes have nowhere to go: let them wait in the client's socket."""
@@ -161,7 +165,7 @@ class ClientConnection(asyncio.Protocol):
             self.refuse_bad_request(400)
         else:
             self.buffer = data
-            if not self.head_since:
+            if data and not self.head_since:
                 self.head_since = monotonic_ns()
 
     def read_head(self, raw: bytes, rest: bytes, max_fields: int) -> None:
@@ -189,7 +193,6 @@ class ClientConnection(asyncio.Protocol):
     def begin(self, head: RequestHead, match: Match, trace: Trace, data: bytes, rest: bytes) -> None:
         """Send the head on, with as much body as came with it."""
         server = self.server
-        server.counters.requests += 1
         flight = Flight(head, match, trace, server.settings.capture.max_body, server.budget)
         if not head.keep_alive:
             self.closing = True
@@ -208,6 +211,7 @@ class ClientConnection(asyncio.Protocol):
             data += rest
         if flight.request_done and len(data) <= REPLAYABLE:
             flight.replay = data
+        server.counters.requests += 1
         self.flight = flight
         self.dispatch(flight, data)
 
@@ -218,8 +222,12 @@ class ClientConnection(asyncio.Protocol):
             self.upstream = upstream
             upstream.begin(self, flight, data)
         else:
-            self.waiting = [data]
-            self.connecting = self.server.connect(self, flight)
+            self.connect(flight, data)
+
+    def connect(self, flight: Flight, data: bytes) -> None:
+        """Open a connection for this flight; the bytes wait for it."""
+        self.waiting = [data]
+        self.connecting = self.server.connect(self, flight)
 
     def connected(self, flight: Flight, upstream: UpstreamConnection) -> None:
         """The new connection stands."""
@@ -266,20 +274,22 @@ class ClientConnection(asyncio.Protocol):
         if not flight.request_done:
             self.close_lingering()
         elif self.closing or (self.half_closed and not self.buffer):
-            self.server.outbox.close(self.transport)
+            self.close()
         else:
             self.read_next()
 
     def read_next(self) -> None:
-        """Go on with what was pipelined, or wait."""
-        self.idle_since = monotonic_ns()
+        """Go on with what was pipelined, or wait; who takes no answers is asked for no more questions."""
+        if self.writing_paused:
+            self.hold_reading()
+            return
         self.release_reading()
         if self.buffer:
             self.server.soon(self.read_pipelined)
 
     def read_pipelined(self) -> None:
         """From the loop, not from the end of the last flight: a thousand requests in one packet are no recursion."""
-        if self.flight is None and self.buffer and not self.closing:
+        if self.flight is None and self.buffer and not self.closing and not self.writing_paused:
             data, self.buffer = self.buffer, b""
             self.read_request(data)
 
@@ -295,19 +305,20 @@ class ClientConnection(asyncio.Protocol):
         elif flight.response.framing is UNTIL_CLOSE:
             reset(self.transport)  # a FIN would be a made-up ending
         else:
-            self.server.outbox.close(self.transport)
+            self.close()
 
     def replay(self, flight: Flight) -> bool:
         """A kept connection died unanswered under an idempotent request: send that again, on a new one."""
         data, flight.replay = flight.replay, None
         if data is None or flight.request.method not in IDEMPOTENT:
             return False
-        self.dispatch(flight, data)
+        self.connect(flight, data)
         return True
 
     def land(self, flight: Flight, error_type: str | None) -> None:
         """The one end of every flight: its copy goes to the pipeline."""
         self.flight = None
+        self.idle_since = monotonic_ns()
         flight.error_type = error_type
         self.server.landed(flight.frame(self.server.scheme, self.peer), error_type)
 
@@ -326,7 +337,7 @@ class ClientConnection(asyncio.Protocol):
         """What two parsers could read differently is answered and then not read any further."""
         self.server.counters.invalid_requests += 1
         if begun:
-            self.server.outbox.close(self.transport)
+            self.close()
         else:
             self.refuse(status, b"invalid_request", b"Sidelight does not forward a request that is not valid HTTP/1.1.")
 
@@ -364,14 +375,22 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.read_next()
 
+    def close(self) -> None:
+        """Close once everything said has been sent; nothing more is read."""
+        self.closing = True
+        self.server.outbox.close(self.transport)
+
     def close_lingering(self) -> None:
         """Say that no more will come, and let the client finish its sentence, so that it can read the answer."""
         self.closing = True
         self.buffer = b""
+        self.head_since = 0
         if self.half_closed or not self.transport.can_write_eof():
-            self.server.outbox.close(self.transport)
+            self.close()
             return
         self.server.outbox.flush()
+        if self.transport.is_closing():
+            return
         self.transport.write_eof()
         self.lingering_since = monotonic_ns()
         self.release_reading()
@@ -395,12 +414,17 @@ class ClientConnection(asyncio.Protocol):
             if now - self.head_since > limits.header_timeout * SECOND:
                 self.refuse(408, b"header_timeout", b"The request's header did not end in time.", retry=True)
         elif now - self.idle_since > limits.keepalive * SECOND:
-            self.server.outbox.close(self.transport)
+            if self.transport.is_closing() or self.writing_paused:  # it does not take what it asked for
+                self.transport.abort()
+            else:
+                self.close()
 
     def has_gone(self) -> bool:
         """Asked of the kernel while reading is paused, because then no event would tell."""
         poll = select.poll()
-        events = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+        events = select.POLLHUP | select.POLLERR
+        if self.server.settings.half_close == "cancel":
+            events |= getattr(select, "POLLRDHUP", 0)
         poll.register(self.transport.get_extra_info("socket").fileno(), events)
         return bool(poll.poll(0))
 
@@ -428,7 +452,7 @@ class ClientConnection(asyncio.Protocol):
         """Finish what is in flight, then close; an idle connection closes now."""
         self.closing = True
         if self.flight is None and not self.lingering_since:
-            self.server.outbox.close(self.transport)
+            self.close()
 
 
 def reset(transport: asyncio.Transport) -> None:

@@ -1,8 +1,9 @@
 """What is to be written, gathered over one turn of the loop and sent at its end.
 
 A write to a peer on this host wakes the peer. Written one by one, between the work on one event and the next, each
-write finds its peer asleep again: half of all kernel time under load was spent on waking. At the end of the turn one
-wake-up serves them all (docs/decisions/0004-writes-leave-at-the-end-of-the-turn.md). Nothing waits longer than the turn
+write finds its peer asleep again: a fifth of this process's time under load went into waking. At the end of the turn
+one wake-up serves them all
+(docs/decisions/0004-writes-leave-at-the-end-of-the-turn.md). Nothing waits longer than the turn
 takes, and a turn with one event sends at once after it.
 """
 

@@ -10,7 +10,16 @@ from time import monotonic_ns
 from typing import Final
 
 from config.settings import Proxy, Upstream
-from pipeline.frame import CLIENT_DISCONNECT, CONNECT_ERROR, CONNECT_TIMEOUT, TLS_ERROR, Frame, encode
+from pipeline.frame import (
+    BAD_REQUEST_BODY,
+    BODY_TIMEOUT,
+    CLIENT_DISCONNECT,
+    CONNECT_ERROR,
+    CONNECT_TIMEOUT,
+    TLS_ERROR,
+    Frame,
+    encode,
+)
 from proxy.client import ClientConnection
 from proxy.flight import Flight
 from proxy.outbox import Outbox
@@ -20,6 +29,7 @@ from proxy.upstream import Pool, UpstreamConnection
 
 TICK: Final = 0.2  # seconds; the resolution of every time-out but connecting
 BACKLOG: Final = 4096
+CLIENT_FAULTS: Final = frozenset((BAD_REQUEST_BODY, BODY_TIMEOUT))
 
 
 class Counters:
@@ -94,14 +104,16 @@ class ProxyServer:
             self._server.close()
         for client in list(self.clients):
             client.drain()
+        self._empty.clear()
         if self.clients:
-            self._empty.clear()
             try:
                 async with asyncio.timeout(timeout):
                     await self._empty.wait()
             except TimeoutError:
                 pass
         self.close()
+        if self.clients:
+            await self._empty.wait()  # what was cut lands before the caller counts
 
     def close(self) -> None:
         """Close everything now; what is in flight is captured as far as it came."""
@@ -139,7 +151,7 @@ class ProxyServer:
         if error_type is not None:
             if error_type == CLIENT_DISCONNECT:
                 counters.client_disconnects += 1
-            else:
+            elif error_type not in CLIENT_FAULTS:
                 counters.failures += 1
         if frame.request_cut or frame.response_cut:
             counters.cut += 1
@@ -165,7 +177,7 @@ class ProxyServer:
             error_type = CONNECT_TIMEOUT
         except ssl.SSLError:
             error_type = TLS_ERROR
-        except OSError:
+        except (OSError, ValueError):  # ValueError: no resolver or certificate could have such a name
             error_type = CONNECT_ERROR
         else:
             client.connected(flight, upstream)

@@ -113,6 +113,8 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             size = framing.feed(data)
         except FramingError:
+            if head:
+                flight.response = None  # the client has seen nothing of it
             self.fail(BAD_RESPONSE)
             return
         extra = size != len(data)
@@ -137,7 +139,7 @@ class UpstreamConnection(asyncio.Protocol):
         if head.keep_alive and flight.request_done and not extra:
             self.pool.put(self, head.keep_alive_timeout)
         else:
-            self.transport.close()
+            self.transport.abort()  # whatever it was still to be sent, nobody needs it any more
         client.answered(flight)
 
     def fail(self, error_type: str) -> None:
@@ -220,8 +222,10 @@ class Pool:
         """Keep it for the next request, for as long as both sides want to."""
         settings = self.origin.settings
         keepalive = settings.keepalive if timeout_hint is None else min(settings.keepalive, timeout_hint - 1)
-        if keepalive <= 0 or len(self.idle) >= settings.max_idle or connection.transport.is_closing():
-            connection.transport.close()
+        transport = connection.transport
+        full = len(self.idle) >= settings.max_idle
+        if keepalive <= 0 or full or transport.is_closing() or transport.get_write_buffer_size():
+            transport.close()  # an upstream that answered without reading would not read the next request either
             return
         connection.used_at = monotonic_ns()
         connection.expires_at = connection.used_at + int(keepalive * SECOND)

@@ -24,7 +24,10 @@ def main() -> None:
         if iscoroutine(running):
             uvloop.run(running)
     except ConfigError as error:
-        report(setup["status"], error="\n".join(error.problems))
+        if "status" in setup:  # an evaluator has nobody to tell but the log
+            report(setup["status"], error="\n".join(error.problems))
+        else:
+            print(error, file=sys.stderr)  # noqa: T201
         sys.exit(2)
 
 

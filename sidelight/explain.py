@@ -47,7 +47,7 @@ def explain(path: Path, typed: str, console: Console) -> bool:
 
 def refuse(console: Console, *lines: str) -> bool:
     for line in lines:
-        console.print(Text(line))
+        console.print(Text(line), soft_wrap=True)
     return False
 
 
@@ -111,8 +111,8 @@ def span(ns: int) -> str:
 
 def state(story: Story) -> str:
     if story.state == "pending":
-        begun = f"evaluation was begun {story.attempts} times" if story.attempts else "evaluation has not begun"
-        return f"pending: {begun}"
+        times = "once" if story.attempts == 1 else f"{story.attempts} times"
+        return f"pending: evaluation was begun {times}" if story.attempts else "pending: evaluation has not begun"
     return story.state
 
 

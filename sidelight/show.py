@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from config.build import option_names
-from config.settings import Settings
+from config.settings import Settings, Store
 from exporters import EXPORTERS
 from processors import PROCESSORS, REDACT, SAMPLE
 from sidelight.components import build_components
 from wire import WIRE_FORMATS
 
 REDACTED: Final = "[redacted]"
+STORE: Final = "Keeps exchanges and outcomes in one SQLite file; there in any case."
 
 
 def list_components(console: Console) -> None:
@@ -32,8 +35,11 @@ def list_components(console: Console) -> None:
         table.add_column("what it does")
         table.add_column("options")
         for name, kind in registry.items():
-            table.add_row(name, first_line(kind.__doc__), ", ".join(options_of(kind)))
-        console.print(table, end="\n\n")
+            table.add_row(name, Text(first_line(kind.__doc__)), Text(", ".join(options_of(kind))))
+        if family == "exporters":
+            table.add_row("store", STORE, Text(", ".join(settings_of_store())))
+        console.print(table)
+        console.print()
     console.print("[bold]wire formats[/bold]")
     for wire_format in WIRE_FORMATS:
         console.print(f"{wire_format.name}: {first_line(type(wire_format).__doc__)}", highlight=False)
@@ -46,7 +52,18 @@ def first_line(docstring: str | None) -> str:
 def options_of(kind: Any) -> list[str]:
     """`threshold=0.5`, … from the fields of a component's dataclass."""
     fields = [field for field in dataclasses.fields(kind) if field.name in option_names(kind)]
-    return [f"{field.name}={default_of(field)!r}" for field in fields]
+    return [f"{field.name}={as_yaml(default_of(field))}" for field in fields]
+
+
+def settings_of_store() -> list[str]:
+    """The store is a section of its own, configured among the exporters."""
+    return [f"{name}={as_yaml(field.default)}" for name, field in Store.model_fields.items()]
+
+
+def as_yaml(value: Any) -> str:
+    """A value as it would stand in the file, on one line."""
+    in_a_list = yaml.safe_dump([plain(value)], default_flow_style=True, allow_unicode=True, width=math.inf)
+    return str(in_a_list).strip()[1:-1]
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

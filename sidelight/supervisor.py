@@ -36,7 +36,7 @@ FIRST_BACKOFF: Final = 0.1
 MAX_BACKOFF: Final = 10.0
 STABLE_AFTER: Final = 10.0  # seconds of life after which a death is a first death again
 READY_WITHIN: Final = 30.0
-PIPELINE_GRACE: Final = 20.0  # seconds the pipeline may take to finish
+PIPELINE_GRACE: Final = 60.0  # seconds the pipeline may take to finish: its evaluators, then each exporter
 PROXY_GRACE: Final = 2.0  # beyond the drain time
 RELOADABLE: Final = ("processors",)
 HEAD_ROOM: Final = 512 * 1024  # of a capture record, beyond its two bodies
@@ -50,6 +50,7 @@ class Child:
     def __init__(self, name: str, role: str, setup: Callable[[int], dict[str, Any]], fds: tuple[int, ...]) -> None:
         self.name = name
         self.ready = asyncio.Event()
+        self.settled = asyncio.Event()  # its first life has become ready, or has ended
         self.restarts = 0
         self.process: asyncio.subprocess.Process | None = None
         self._role = role
@@ -62,7 +63,12 @@ class Child:
         backoff = FIRST_BACKOFF
         while not self._stopping:
             began = monotonic()
-            error = await self._run_once()
+            error: str | None = None
+            try:
+                error = await self._run_once()
+            except OSError as trouble:  # no process, descriptor or memory to be had just now
+                self.process = None
+                log.error("%s cannot be started: %s", self.name, trouble.strerror)
             if self._stopping:
                 return
             if error is not None and not self.restarts:
@@ -76,19 +82,22 @@ class Child:
     async def _run_once(self) -> str | None:
         """One life; the error it reported instead of becoming ready, if it did."""
         status_read, status_write = os.pipe()
-        try:
-            self.process = await start_child(self._role, self._setup(status_write), (*self._fds, status_write))
-        finally:
-            os.close(status_write)
         with os.fdopen(status_read, "rb") as pipe:
+            try:
+                self.process = await start_child(self._role, self._setup(status_write), (*self._fds, status_write))
+            finally:
+                os.close(status_write)
             message = orjson.loads(await first_line(pipe) or b"{}")
             if message.get("ready"):
                 self.ready.set()
+                self.settled.set()
             if self._stopping:
                 self.terminate()
             await self.process.wait()
         self.ready.clear()
         error: str | None = message.get("error")
+        if error is None:
+            self.settled.set()
         return error
 
     def tell(self, message: dict[str, Any]) -> None:
@@ -161,7 +170,9 @@ class Supervisor:
             await self._shut_down(listeners, pipeline, proxies)
             for run in runs:
                 run.cancel()
-            await asyncio.gather(*runs, return_exceptions=True)
+            for ended in await asyncio.gather(*runs, return_exceptions=True):
+                if isinstance(ended, ConfigError):
+                    raise ended
         return 0
 
     # -- starting -------------------------------------------------------------------------------------------------
@@ -180,7 +191,7 @@ class Supervisor:
                 self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         except OSError as error:
             raise ConfigError(
-                f"proxy.listen: cannot listen on {address}: {error.strerror}; free it or choose another"
+                f"proxy.listen: cannot listen on {address}: {reason(error)}; free it or choose another"
             ) from None
         for listener in listeners:
             stack.callback(listener.close)
@@ -220,7 +231,7 @@ class Supervisor:
             started = [loop.create_task(child.run()) for child in group]
             runs += started
             for child, run in zip(group, started, strict=True):
-                ready = await first_done(child.ready.wait(), run, self._stop.wait(), timeout=READY_WITHIN)
+                ready = await first_done(child.settled.wait(), run, self._stop.wait(), timeout=READY_WITHIN)
                 if run.done():
                     self._kill_all()
                     await run
@@ -236,7 +247,7 @@ class Supervisor:
             runner = await serve_health(address, self.status)
         except OSError as error:
             raise ConfigError(
-                f"service.health: cannot listen on {address}: {error.strerror}; free it, choose another, or set null"
+                f"service.health: cannot listen on {address}: {reason(error)}; free it, choose another, or set null"
             ) from None
         stack.push_async_callback(runner.cleanup)
 
@@ -290,6 +301,7 @@ class Supervisor:
     async def _shut_down(self, listeners: list[socket.socket], pipeline: Child, proxies: list[Child]) -> None:
         """From the front: no new clients, answers in flight finish, then what they left is evaluated and exported."""
         self._draining = True
+        log.info("stopping: answers in flight may take %.0f s; again to stop now", self.settings.proxy.limits.drain)
         for listener in listeners:
             listener.close()
         for child in proxies:
@@ -307,6 +319,11 @@ async def first_done(*awaitables: Any, timeout: float | None = None) -> bool:  #
         if waiter is not given:
             waiter.cancel()
     return bool(done)
+
+
+def reason(error: OSError) -> str:
+    """The system's words alone; asyncio puts its own around them."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
 
 
 def listen_tcp(address: str, count: int) -> list[socket.socket]:

@@ -92,7 +92,10 @@ class Journal:
 
     async def expire(self, before: int) -> int:
         """Delete what started before `before` (ns since the epoch), a batch at a time; how many went."""
-        return await self._in_thread(lambda: self._expire(before))
+        total = 0
+        while gone := await self._in_thread(lambda: self._expire(before)):  # others get their turn between two batches
+            total += gone
+        return total
 
     def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -108,7 +111,10 @@ class Journal:
                 f"exporters.store.path: {self.path} is in use by another Sidelight; stop it or choose another file"
             ) from None
         except OSError as error:
-            raise ConfigError(f"exporters.store.path: cannot open {self.path}: {error.strerror}") from None
+            raise ConfigError(
+                f"exporters.store.path: cannot open {self.path}: {error.strerror}; "
+                f"its folder must exist and be writable"
+            ) from None
         except sqlite3.Error as error:
             raise ConfigError(f"exporters.store.path: cannot use {self.path}: {error}; choose another file") from None
 
@@ -155,10 +161,7 @@ class Journal:
         return [(identity, attempts, read_body(body)) for identity, attempts, body in rows]
 
     def _expire(self, before: int) -> int:
-        total = 0
-        while gone := self._db.execute(EXPIRE, (before, RETENTION_BATCH)).rowcount:
-            total += gone
-        return total
+        return self._db.execute(EXPIRE, (before, RETENTION_BATCH)).rowcount
 
 
 def void(_: object) -> None:

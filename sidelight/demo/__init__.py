@@ -93,7 +93,7 @@ async def demonstrated(calls: int, keep: bool, console: Console, folder: Path) -
 
 
 async def send(calls: int, console: Console, place: Place) -> None:
-    console.print(f"Sending {calls} calls to http://{place.proxy}, in the formats of two providers.")
+    console.print(f"Sending {calls} calls to http://{place.proxy} in the formats of two providers.")
     with report.progress(console, "calls", calls) as advance:
         await traffic.send(f"http://{place.proxy}", calls, CONCURRENCY, advance)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -91,15 +95,21 @@ def failing_line(failure: Failure) -> Text:
     return Text.assemble(("  " + failure.exchange_id, "cyan"), "  ", (failure.evaluator, "red"), f": {reason}")
 
 
+def command() -> str:
+    """What to type here: by its name where the shell finds it, else by its place in this environment."""
+    return "sidelight" if shutil.which("sidelight") else os.path.relpath(Path(sys.executable).with_name("sidelight"))
+
+
 def print_next_steps(console: Console, store: Path, failing: Sequence[Failure], kept: bool) -> None:
     console.print(Text("Next", "bold"))
     if kept and failing:
-        console.print(Text(f"  sidelight explain {failing[0].exchange_id} --store {store}"), soft_wrap=True)
-    steps = Table(box=None, show_header=False, padding=(0, 2, 0, 2), pad_edge=True)
+        console.print(Text(f"  {command()} explain {failing[0].exchange_id} --store {store}"), soft_wrap=True)
+    steps = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    steps.add_column(no_wrap=True)
+    steps.add_column()
     if not kept:
-        steps.add_row("sidelight demo --keep", "keeps the store")
-        steps.add_row("sidelight explain ID --store FILE", "tells the story of one exchange in it")
-    steps.add_row("sidelight run --upstream https://…", "stands in front of your own endpoint")
-    steps.add_row("base_url = http://127.0.0.1:4000/v1", "in your app, and nothing else changes")
+        steps.add_row(f"{command()} demo --keep", "keeps the store for `explain`")
+    steps.add_row(f"{command()} run --upstream https://…", "stands in front of your endpoint")
+    steps.add_row("base_url = http://127.0.0.1:4000/v1", "in your app, and that is all")
     steps.add_row("docs/configuration.md", "says what can be set")
-    console.print(steps)
+    console.print(Padding.indent(steps, 2))

@@ -19,6 +19,7 @@ from exporters.metrics_loop import MetricsLoop
 from exporters.otlp import Otlp
 from exporters.resource import resource_attributes
 from pipeline.delivery import Delivery
+from pipeline.errors import ConfigError
 from pipeline.proxy_counters import NAMES
 from pipeline.records import EvaluatedExchange
 from pipeline.ring import HandOffFds, HandOffReader
@@ -123,8 +124,18 @@ def pool_for(settings: Settings, components: Components, runner: Runner, telemet
         timeout=evaluation.timeout,
         max_attempts=evaluation.max_attempts,
         queue_size=evaluation.queue,
-        on_restart=lambda reason: telemetry.worker_restarts.add(1, (("reason", reason),)),
+        on_restart=restart_counter(telemetry),
     )
+
+
+def restart_counter(telemetry: Telemetry) -> Callable[[str], None]:
+    """Counts every evaluator process that was replaced, and says so."""
+
+    def on_restart(reason: str) -> None:
+        telemetry.worker_restarts.add(1, (("reason", reason),))
+        log.warning("an evaluator process is replaced: %s", reason)
+
+    return on_restart
 
 
 def spawner(settings: Settings) -> Spawn:
@@ -143,8 +154,12 @@ def reloader(runner: Runner) -> Callable[[dict[str, Any]], Awaitable[None]]:
     """What the supervisor's further lines do: other processors, from the next exchange on."""
 
     async def reload(message: dict[str, Any]) -> None:
-        settings = settings_from(message["settings"])
-        components = build_components(settings)
+        try:
+            settings = settings_from(message["settings"])
+            components = build_components(settings)
+        except ConfigError as error:  # a file that was there when the supervisor looked
+            log.error("not reloaded: %s", error)
+            return
         runner.stages = stages_of(settings, components)
         runner.pool.replace(spawner(settings), tuple(components.evaluators))
 
@@ -201,6 +216,13 @@ def observe(telemetry: Telemetry, sources: Sequence[HandOffReader], runner: Runn
 
     telemetry.capture_offered.observe(published("offered"))
     telemetry.capture_refused.observe(published("ring_full", "too_large", reason=True))
+    telemetry.capture_refused.observe(
+        lambda: [
+            (source.dropped, (("worker", worker), ("reason", "deadly")))
+            for worker, source in enumerate(sources)
+            if source.dropped
+        ]
+    )
     telemetry.capture_cut.observe(published("cut"))
     for name in NAMES[NAMES.index("requests") :]:
         getattr(telemetry, f"proxy_{name}").observe(published(name))

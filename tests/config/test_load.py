@@ -173,6 +173,40 @@ def test_a_missing_reference_is_an_error_with_the_remedy() -> None:
     assert "${env:NAME:-" in problem
 
 
+@pytest.mark.parametrize("text", ["${NAME", "${env:MY-KEY}", "${ENV:KEY}", "${}"])
+def test_what_only_looks_like_a_reference_is_never_sent_as_it_is(text: str) -> None:
+    problem = problem_of(f"service: {{name: 'a {text}'}}", NAME="x")
+    assert problem == "service.name: ${ begins no reference; write ${env:NAME}, or $${ for the two characters"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("service: {}", "proxy: is missing; the least it needs is {upstreams: "),
+        ("proxy:", "proxy: must be a mapping of keys to values, not nothing; the least it needs is {upstreams: "),
+        ("proxy: {}", "proxy.upstreams: is missing; the least it needs is {openai: "),
+        ("proxy: {upstreams: {}}", "proxy.upstreams: must have at least 1; the least it needs is {openai: "),
+        (
+            "proxy: {upstreams: {a: 'http://h'}}",
+            "proxy.upstreams.a: must be a mapping of keys to values, not text; the least it needs is {url: ",
+        ),
+        ("proxy: {upstreams: {a: {}}}", "proxy.upstreams.a.url: is missing; the least it needs is https://"),
+        ("proxy: {upstreams: {a: {url: x}}}", "proxy.upstreams.a.url: 'x' is not a usable URL; write "),
+        (with_upstream("processors: [pii]"), "processors: must be a mapping of keys to values, not a list"),
+    ],
+)
+def test_what_is_required_is_told_with_an_example(text: str, problem: str) -> None:
+    told = problem_of(text)
+    assert told.startswith(problem)
+    assert told.count("https://api.openai.com") == (1 if "; " in told else 0)
+
+
+@pytest.mark.parametrize("url", ["http://h:abc", "http://h:99999", "http://[::1"])
+def test_a_url_that_cannot_be_read_is_refused_with_the_remedy(url: str) -> None:
+    problem = problem_of(f"proxy: {{upstreams: {{a: {{url: '{url}'}}}}}}")
+    assert problem.startswith("proxy.upstreams.a.url: a URL whose host or port cannot be read; write it like ")
+
+
 def test_every_missing_reference_is_told() -> None:
     assert len(problems_of("a: ${env:ONE}\nb: [x, '${env:TWO}']")) == 2
 

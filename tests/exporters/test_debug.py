@@ -19,8 +19,8 @@ async def test_an_exchange_is_one_block_for_a_human(capsys: pytest.CaptureFixtur
     assert output.out == ""
     assert output.err.splitlines() == [
         "018bcfe5680000000000000000000001 openai POST /v1/chat/completions 200 41 ms chat gpt-4o-2024-08-06 9→3 tokens",
-        "  pass    refusal refusal pass 0.25 No refusal.",
-        "  error   slow slow [timeout]",
+        "  pass    refusal 0.25 No refusal.",
+        "  error   slow [timeout]",
         "  skipped judge (budget)",
     ]
 

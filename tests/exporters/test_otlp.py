@@ -389,3 +389,9 @@ async def test_grpc_does_not_chatter_when_a_child_is_started(receiver: OtlpRecei
 
 def test_the_list_of_exporters_is_complete() -> None:
     assert set(EXPORTERS) >= {"otlp", "debug"}
+
+
+@pytest.mark.parametrize("option", ["certificate", "client_certificate", "client_key"])
+def test_a_file_that_is_not_there_is_refused_at_once(option: str) -> None:
+    with pytest.raises(ValueError, match=f"{option}: there is no file /nowhere.pem"):
+        Otlp(**{option: "/nowhere.pem"})

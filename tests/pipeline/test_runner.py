@@ -242,6 +242,28 @@ async def test_leaving_in_the_middle_of_a_write_loses_nothing() -> None:
     assert scene.runner.pending == 0
 
 
+class SlowJournal(FakeJournal):
+    """Its `gate` holds up the end of an exchange too."""
+
+    async def finish(self, evaluated: Sequence[EvaluatedExchange]) -> None:
+        self.log.append("finish")
+        await self.gate.wait()
+        self.finished += evaluated
+
+
+async def test_what_is_being_written_when_the_runner_ends_counts_as_done() -> None:
+    scene = Scene()
+    scene.runner._journal = scene.journal = SlowJournal(scene.log)
+    async with scene.run():
+        scene.source.put(a_frame(1))
+        await eventually(lambda: "submit" in scene.log)
+        scene.journal.gate.clear()
+        await eventually(lambda: "finish" in scene.log)
+    scene.journal.gate.set()
+    await eventually(lambda: len(scene.journal.finished) == 1)
+    assert (scene.runner.pending, scene.telemetry.exchange_done.total()) == (0, 1)
+
+
 async def test_a_capture_stays_in_the_hand_off_until_it_is_in_the_journal() -> None:
     fds = HandOffFds.create(2**20, 2**20)
     writer, reader = HandOffWriter(fds), HandOffReader(fds)
@@ -321,6 +343,16 @@ async def test_what_a_former_life_left_pending_is_evaluated() -> None:
         await scene.done(600)
     assert {each.exchange.id for each in scene.journal.finished} == {identity for identity, _, _ in scene.journal.left}
     assert "decode" not in scene.log
+
+
+async def test_what_was_journaled_and_still_is_in_the_hand_off_is_evaluated_once() -> None:
+    capture = frame.decode(a_frame(1))
+    scene = Scene()
+    scene.journal.left = [(capture.id, 0, decode(capture))]
+    scene.source.frames = [a_frame(1), a_frame(2)]
+    async with scene.run():
+        await scene.done(2)
+    assert sorted(number_of(each) for each in scene.pool.submitted) == [1, 2]
 
 
 async def test_an_exchange_under_which_sidelight_died_too_often_is_set_aside() -> None:

@@ -244,6 +244,20 @@ async def test_a_process_that_cannot_be_started_is_tried_again() -> None:
     assert returned.restarts == {"not_started": 2}
 
 
+async def test_processes_that_die_outside_any_evaluator_are_not_fed_the_same_batch_for_ever() -> None:
+    async def stillborn(channel: int, heartbeat: int) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(1)")
+
+    returned = Returned()
+    async with running(returned, spawn=stillborn, max_attempts=2) as pool, asyncio.timeout(PATIENCE):
+        for number in range(3):
+            pool.submit(numbered(number))
+        await pool.drained()
+    for number in range(3):
+        assert returned.outcomes(number) == dict.fromkeys(EVALUATORS, ("error", "worker_crashed"))
+    assert returned.restarts == {"worker_crashed": 2}
+
+
 async def test_leaving_ends_the_processes_even_those_that_hang() -> None:
     returned, processes, spawn = Returned(), [], spawner(*EVALUATORS)
 

@@ -7,6 +7,7 @@ import json
 import socket
 import tracemalloc
 from collections.abc import Iterator
+from time import monotonic_ns
 
 import pytest
 
@@ -203,6 +204,24 @@ async def test_half_close_serve_still_notices_a_client_that_is_really_gone() -> 
         await one_disconnect(side, 200, b"one")
 
 
+async def test_half_close_serve_answers_a_pipeline_that_is_too_long_to_gather() -> None:
+    count = 2000
+    async with sidecar_before(half_close="serve") as side:
+        client = await side.client()
+        await client.send(CHAT)
+        connection, _ = await side.upstream.request()
+        client.write(CHAT * (count - 1))
+        client.half_close()
+        await eventually(lambda: all(one.reading_held for one in side.server.clients))
+        for one in side.server.clients:
+            one.check(monotonic_ns())
+        await connection.send(OK)
+        for _ in range(count - 1):
+            await connection.request()
+            await connection.send(OK)
+        assert {one.error_type for one in await side.captured(count)} == {None}
+
+
 # -- back-pressure --------------------------------------------------------------------------------------------------
 
 BLOCK = bytes(2**16)
@@ -268,6 +287,16 @@ async def test_an_endless_pipeline_is_not_gathered() -> None:
         before = tracemalloc.get_traced_memory()[0]
         assert await client.push(CHAT * 500, MUCH) < KERNEL
         assert tracemalloc.get_traced_memory()[0] - before < HELD
+
+
+@pytest.mark.usefixtures("heap")
+async def test_a_client_that_does_not_read_its_refusals_is_not_read_either() -> None:
+    async with sidecar_before(routes=[{"prefix": "/only", "upstream": "llm"}]) as side:
+        client = await side.client()
+        client.pause_reading()
+        before = tracemalloc.get_traced_memory()[0]
+        assert await client.push(request_bytes() * 500, MUCH) < KERNEL
+        assert tracemalloc.get_traced_memory()[0] - before < 4 * HELD
 
 
 async def test_one_slow_reader_does_not_slow_another() -> None:

@@ -234,3 +234,25 @@ async def test_an_unknown_method_is_refused_or_forwarded_unchanged(line: bytes) 
         response = await client.response()
         assert response.status in (200, 400, 405, 501)
         assert [request.start.encode() for request in side.upstream.requests] == [line] * (response.status == 200)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_body_that_is_not_valid_is_the_clients_failure_and_every_request_has_its_capture(begun: bool) -> None:
+    async with sidecar_before() as side:
+        client = await side.client()
+        await client.send(request_bytes("POST", headers=[("Transfer-Encoding", "chunked")]))
+        if begun:
+            await side.upstream.connection()
+        await client.send(b"no size\r\n")
+        assert (await client.response()).status == 400
+        counters = side.server.counters
+        assert (counters.invalid_requests, counters.failures) == (1, 0)
+        assert counters.requests == len(side.captures)
+
+
+async def test_a_body_that_is_not_valid_from_its_first_packet_on_is_no_request() -> None:
+    async with sidecar_before() as side:
+        client = await side.client()
+        await client.send(request_bytes("POST", headers=[("Transfer-Encoding", "chunked")]) + b"no size\r\n")
+        assert (await client.response()).status == 400
+        assert (side.server.counters.requests, side.captures) == (0, [])

@@ -86,6 +86,15 @@ async def test_drain_cuts_what_does_not_end_in_time_and_captures_it() -> None:
         assert (await side.capture()).response_body == b"one"
 
 
+async def test_a_drain_that_cut_something_returns_after_its_capture() -> None:
+    async with sidecar_before() as side:
+        client = await side.client()
+        await client.send(CHAT)
+        await side.upstream.request()
+        await side.server.drain(0.1)
+        assert [capture.error_type for capture in side.captures] == ["client_disconnect"]
+
+
 async def test_close_ends_everything_now() -> None:
     async with sidecar_before() as side:
         client = await side.client()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from time import monotonic_ns
 
 import pytest
 import trustme
 
+from proxy.client import SECOND
 from tests.support.raw_http import chunked, chunked_response, request_bytes, response_bytes
-from tests.support.sidecar import a_listener, sidecar, sidecar_before
+from tests.support.sidecar import a_listener, eventually, sidecar, sidecar_before
 from tests.support.upstream import ScriptedUpstream, answering
 
 OK = response_bytes(body=b"ok")
@@ -194,3 +196,19 @@ async def test_a_unix_socket_serves_too(tmp_path: Path) -> None:
             assert (await client.exchange()).content == b"ok"
         captures = await side.captured(2)
         assert (captures[0].scheme, captures[0].client_port) == ("http", 0)
+
+
+async def test_a_tls_client_that_hears_nothing_of_its_refusal_is_refused_once(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    files = pem_files(authority.issue_cert("localhost"), tmp_path)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with sidecar_before(tls=files, limits={"header_timeout": 0.1}) as side:
+        client = await side.client(tls=trusting)
+        client.pause_reading()  # so it does not answer the end of the TLS connection either
+        await client.send(b"GET / HTTP/1.1\r\n")
+        await eventually(lambda: side.server.counters.refusals > 0)
+        for one in side.server.clients:
+            one.check(monotonic_ns() + SECOND)
+        assert side.server.counters.refusals == 1

@@ -58,6 +58,12 @@ async def test_a_refused_connection_is_502_in_anthropics_shape_on_its_path(close
         assert (error["type"], set(error["error"])) == ("error", {"type", "message"})
 
 
+async def test_a_host_that_no_resolver_takes_is_502_and_not_silence() -> None:
+    async with sidecar({"llm": {"url": f"http://{'é' * 70}.test"}}) as side:
+        assert (await (await side.client()).exchange()).status == 502
+        assert (await side.capture()).error_type == "connect_error"
+
+
 async def test_a_client_connection_outlives_a_refused_upstream(closed_port: int) -> None:
     async with sidecar({"llm": {"url": f"http://127.0.0.1:{closed_port}"}}) as side:
         client = await side.client()
@@ -357,3 +363,10 @@ async def test_a_failing_upstream_does_not_touch_another() -> None:
         client = await side.client()
         statuses = [(await client.exchange(target=target)).status for target in ("/good", "/bad") * 3]
         assert statuses == [200, 502] * 3
+
+
+async def test_a_head_with_a_body_that_is_not_valid_in_the_same_packet_is_502() -> None:
+    answer = response_bytes(200, [("Transfer-Encoding", "chunked")], None) + b"no size\r\n"
+    async with sidecar_before(answering(answer)) as side:
+        assert (await (await side.client()).exchange()).status == 502
+        assert (await side.capture()).error_type == "bad_response"

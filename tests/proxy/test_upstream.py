@@ -23,12 +23,16 @@ class FakeTransport:
         self.socket = sock
         self.ended = ""
         self.reading = True
+        self.unsent = 0
 
     def get_extra_info(self, name: str) -> Any:
         return {"socket": self.socket}[name]
 
     def is_closing(self) -> bool:
         return bool(self.ended)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def close(self) -> None:
         self.ended = self.ended or "closed"
@@ -102,6 +106,14 @@ async def test_a_kept_connection_is_marked_as_used_before_and_reads_on(peers: Pe
     assert not transport.reading
     kept.put(connection, None)
     assert (connection.reused, transport.reading, transport.ended) == (True, True, "")
+
+
+async def test_a_connection_whose_peer_answered_without_reading_is_not_kept(peers: Peers) -> None:
+    kept = pool()
+    connection, transport, _ = peers.connect(kept)
+    transport.unsent = 1
+    kept.put(connection, None)
+    assert (kept.take(), transport.ended) == (None, "closed")
 
 
 async def test_no_more_are_kept_than_told(peers: Peers) -> None:

@@ -75,7 +75,16 @@ def test_every_component_is_listed_with_every_option() -> None:
         assert name in text
         assert all(f"{field}=" in text for field in option_names(kind))
     assert all(f"{wire_format.name}: " in text for wire_format in WIRE_FORMATS)
-    assert {"redact", "sample"} <= set(text.split())
+    assert {"redact", "sample", "store"} <= set(text.split())
+
+
+def test_defaults_are_written_as_in_the_file() -> None:
+    console = Console(file=io.StringIO(), width=4000)
+    list_components(console)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    for written in ("always=[error, slow, flagged]", "schema=null", "insecure=false", "content='off'", "headers={}"):
+        assert written in text
 
 
 def test_a_narrow_terminal_still_shows_the_names() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Mapping
@@ -178,3 +179,19 @@ def test_a_reload_of_what_is_invalid_changes_nothing_and_says_why(tree: Any, cap
 def test_without_a_file_there_is_nothing_to_reload(caplog: pytest.LogCaptureFixture) -> None:
     Supervisor(TREE).reload()
     assert "no file to reload" in caplog.text
+
+
+async def test_a_child_that_cannot_be_started_is_tried_again() -> None:
+    tries: list[int] = []
+
+    def setup(status: int) -> dict[str, Any]:
+        tries.append(status)
+        if len(tries) == 2:
+            child.terminate()
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    child = Child("proxy 0", "proxy", setup, ())
+    before = len(os.listdir("/dev/fd"))
+    await child.run()
+    assert (len(tries), child.restarts) == (2, 1)
+    assert len(os.listdir("/dev/fd")) == before

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from sidelight.demo.report import print_report, progress
+from sidelight.demo.report import command, print_report, progress
 
 SCHEMA = Path(__file__).parents[3] / "store" / "schema.sql"
 EXCHANGE = (
@@ -75,6 +76,12 @@ def test_three_failures_are_shown_with_their_ids_and_reasons(store: Path) -> Non
 def test_a_kept_store_is_named_in_a_command_that_can_be_copied(store: Path) -> None:
     assert f"sidelight explain {2:032x} --store {store}\n" in printed(store, 80, kept=True)
     assert "sidelight demo --keep" in printed(store, 80, kept=False)
+
+
+def test_the_command_has_its_path_where_the_shell_would_not_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir(Path(sys.executable).parent.parent)
+    assert command() == f"{Path(sys.executable).parent.name}/sidelight"
 
 
 def test_progress_draws_nothing_without_a_terminal() -> None:
