@@ -86,10 +86,23 @@ class Chunked:
 
     def feed(self, data: bytes) -> int:
         """How many leading bytes of `data` belong to the body; FramingError when that cannot be said."""
+        if self.is_one_chunk(data):
+            return len(data)
         position, size = 0, len(data)
         while position < size and not self.done:
             position = self.pass_chunk(data, position) if self.remaining else self.pass_line(data, position)
         return position
+
+    def is_one_chunk(self, data: bytes) -> bool:
+        """The usual read of a stream, at the price of one look: a whole chunk and nothing else."""
+        if self.remaining or self.line or self.in_trailers or self.payload is not None:
+            return False
+        end = data.find(b"\r\n", 0, MAX_SIZE_DIGITS + 2)
+        digits = data[:end] if end > 0 else b""
+        if not digits or digits.translate(None, HEX_DIGITS) or not data.endswith(b"\r\n"):
+            return False
+        size = int(digits, 16)
+        return size > 0 and len(data) == end + size + 4
 
     def pass_chunk(self, data: bytes, position: int) -> int:
         """Skip chunk bytes, checking the CRLF that closes them."""

@@ -43,10 +43,14 @@ def set_up_child(parent: int) -> None:
         os._exit(0)  # it died before the line above
 
 
-def run_in_the_gaps(max_memory: int) -> None:
-    """An evaluator yields to everybody, and fails itself before it starves the host."""
+def run_in_the_gaps() -> None:
+    """Yield to everybody on this host: the clients, the proxy and the application come first."""
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def limit_memory(max_memory: int) -> None:
+    """Fail in this process before the host is starved; 0 is no limit."""
     if max_memory:
         resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
 

@@ -27,7 +27,7 @@ from pipeline.runner import Runner, Stages
 from pipeline.telemetry import Observation, Telemetry
 from pipeline.workers import Spawn, WorkerPool
 from sidelight.components import Components, build_components, stored_form
-from sidelight.process import on_sigterm, read_lines, report, set_up_logging, start_child
+from sidelight.process import on_sigterm, read_lines, report, run_in_the_gaps, set_up_logging, start_child
 from store.journal import Journal
 from wire import decode
 
@@ -67,6 +67,7 @@ async def run(setup: dict[str, Any]) -> None:
         await stack.enter_async_context(background(expire(journal, settings.store.retention)))
         await stack.enter_async_context(background(read_lines(reloader(runner), stopping.set)))
         report(setup["status"], ready=True)
+        run_in_the_gaps()  # from now on; nobody should wait for a start in the gaps
         await until_stopped(stopping, [*runner.tasks, *runner.pool.tasks])
 
 
