@@ -10,15 +10,17 @@ import orjson
 import uvloop
 
 from pipeline.errors import ConfigError
-from sidelight.process import report, set_up_child
+from sidelight.process import report, run_in_the_gaps, set_up_child
 
 
 def main() -> None:
     """Read the setup, become the role."""
-    role = importlib.import_module(f"sidelight.roles.{sys.argv[1]}")
     # Unbuffered: a byte read ahead here would be missing from the control channel later.
     setup = orjson.loads(sys.stdin.buffer.raw.readline())  # type: ignore[union-attr]
     set_up_child(setup["parent"])
+    if setup.get("in_the_gaps"):
+        run_in_the_gaps()
+    role = importlib.import_module(f"sidelight.roles.{sys.argv[1]}")
     try:
         running = role.run(setup)
         if iscoroutine(running):

@@ -210,9 +210,11 @@ class Supervisor:
         lists = [hand_off.as_list() for hand_off in hand_offs]
 
         def setup(status: int) -> dict[str, Any]:
-            return {"settings": self.tree, "hand_offs": lists, "status": status}
+            again = child.restarts > 0  # somebody waits for the first start, and nobody for a later one
+            return {"settings": self.tree, "hand_offs": lists, "status": status, "in_the_gaps": again}
 
-        return Child("pipeline", "pipeline", setup, fds)
+        child = Child("pipeline", "pipeline", setup, fds)
+        return child
 
     def _proxy(self, listener: socket.socket, hand_off: HandOffFds, index: int) -> Child:
         fd = listener.fileno()

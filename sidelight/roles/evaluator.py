@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.evaluate import Heartbeat, serve
 from sidelight.components import build_evaluators
-from sidelight.process import limit_memory, run_in_the_gaps
+from sidelight.process import limit_memory
 
 
 def run(setup: dict[str, Any]) -> None:
@@ -18,6 +18,5 @@ def run(setup: dict[str, Any]) -> None:
     page = mmap.mmap(setup["heartbeat"], mmap.PAGESIZE)
     sys.stdout = sys.stderr  # what an evaluator prints is not data
     processors = build_evaluators(setup["processors"])
-    run_in_the_gaps()
     limit_memory(setup["max_memory"])
     serve(processors, channel, Heartbeat(memoryview(page)[: Heartbeat.SIZE].cast("Q")))

@@ -145,7 +145,13 @@ def spawner(settings: Settings) -> Spawn:
     max_memory = settings.evaluation.max_memory
 
     async def spawn(channel: int, heartbeat: int) -> asyncio.subprocess.Process:
-        setup = {"processors": processors, "max_memory": max_memory, "channel": channel, "heartbeat": heartbeat}
+        setup = {
+            "in_the_gaps": True,
+            "processors": processors,
+            "max_memory": max_memory,
+            "channel": channel,
+            "heartbeat": heartbeat,
+        }
         return await start_child("evaluator", setup, (channel, heartbeat), stop_with_stdin=False)
 
     return spawn

@@ -94,10 +94,10 @@ async def test_nobody_outlives_the_parent() -> None:
 
 async def test_an_evaluator_yields_to_everybody_and_has_a_limit() -> None:
     body = (
-        "run_in_the_gaps(2**30); import resource; "
+        "run_in_the_gaps(); limit_memory(2**30); import resource; "
         "print(os.sched_getscheduler(0) == os.SCHED_IDLE, resource.getrlimit(resource.RLIMIT_AS)[0], flush=True)"
     )
-    child = await python(CHILD.format(setup="run_in_the_gaps", body=body))
+    child = await python(CHILD.format(setup="limit_memory, run_in_the_gaps", body=body))
     assert child.stdout
     assert (await child.stdout.readline()).split() == [b"True", b"1073741824"]
     child.kill()
