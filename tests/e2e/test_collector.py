@@ -371,8 +371,10 @@ def test_neither_credentials_nor_content_leave(seen: Seen) -> None:
     assert [secret for secret in secrets if secret.encode() in seen.written] == []
 
 
-def test_a_good_run_logs_nothing_but_its_start(seen: Seen) -> None:
-    assert [line for line in seen.log.splitlines() if not line.startswith("sidelight ")] == []
+def test_a_good_run_logs_nothing_but_its_start_and_its_end(seen: Seen) -> None:
+    start, end = seen.log.splitlines()
+    assert start.startswith("sidelight ")
+    assert "INFO sidelight.supervisor: stopping" in end
 
 
 def test_redacted_content_leaves_in_the_conventions_form(tmp_path: Path) -> None:
