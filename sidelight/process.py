@@ -46,7 +46,8 @@ def set_up_child(parent: int) -> None:
 def run_in_the_gaps() -> None:
     """Yield to everybody on this host: the clients, the proxy and the application come first."""
     if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        for thread in os.listdir("/proc/self/task"):  # the class is a thread's, and some have been started
+            os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
 
 
 def limit_memory(max_memory: int) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 
-from sidelight.demo.simulator import create_app
 from tests.support.raw_http import response_bytes
+from tests.support.simulated import simulated_endpoint
 from tests.support.upstream import ScriptedUpstream, answering
 
-SPEED = 200.0
 ANSWER = (
     b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o-2024-08-06","choices":[{"index":0,'
     b'"message":{"role":"assistant","content":"Hello!"},"finish_reason":"stop"}],'
@@ -22,12 +20,8 @@ ANSWER = (
 @pytest.fixture
 async def simulator() -> AsyncIterator[str]:
     """The base URL of the simulated endpoint."""
-    runner = web.AppRunner(create_app(SPEED), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    yield f"http://{host}:{port}"
-    await runner.cleanup()
+    async with simulated_endpoint() as url:
+        yield url
 
 
 @pytest.fixture

@@ -92,6 +92,20 @@ async def test_nobody_outlives_the_parent() -> None:
     assert middle.returncode == -signal.SIGKILL
 
 
+async def test_threads_that_run_already_yield_too() -> None:
+    body = (
+        "import threading; started = threading.Event(); done = threading.Event(); "
+        "thread = threading.Thread(target=lambda: (started.set(), done.wait()), daemon=True); "
+        "thread.start(); started.wait(); run_in_the_gaps(); "
+        "print(os.sched_getscheduler(thread.native_id) == os.SCHED_IDLE, flush=True)"
+    )
+    child = await python(CHILD.format(setup="run_in_the_gaps", body=body))
+    assert child.stdout
+    assert (await child.stdout.readline()).split() == [b"True"]
+    child.kill()
+    await child.communicate()
+
+
 async def test_an_evaluator_yields_to_everybody_and_has_a_limit() -> None:
     body = (
         "run_in_the_gaps(); limit_memory(2**30); import resource; "
