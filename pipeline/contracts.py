@@ -1,4 +1,4 @@
-"""The four things a component can be, each a protocol of one verb."""
+"""What a component can be, each a protocol of one verb."""
 
 from __future__ import annotations
 
@@ -19,6 +19,20 @@ class WireFormat(Protocol):
 
     def decode(self, capture: Capture) -> Exchange:
         """Read what can be read; what cannot is named in `decode_error`."""
+        ...
+
+
+class SplicedFormat(Protocol):
+    """What both sides say on a connection that stopped being HTTP. Never does I/O, never raises for bad bytes."""
+
+    name: ClassVar[str]
+
+    def matches(self, capture: Capture) -> bool:
+        """Is this connection mine? Decided by the request that was upgraded."""
+        ...
+
+    def turns(self, capture: Capture) -> tuple[Exchange, ...]:
+        """Every answer that ended in this part of the connection, as an exchange of its own."""
         ...
 
 

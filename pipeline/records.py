@@ -65,9 +65,27 @@ class Capture(Struct, frozen=True):
     response_cut: bool = False
     error_type: str | None = None  # client_disconnect, connect_error, timeout, upstream_reset, …
     provider: str | None = None  # the upstream's configured provider, if any
+    credential: str | None = None  # keyed hash of the credential, hex; only where `identify` asks for it
+    # After a 101 the bodies are what each side said on the spliced connection, which is handed over in parts.
+    request_arrivals: tuple[tuple[int, int], ...] = ()  # as `arrivals`, of the client's side; spliced only
+    part: int = 0  # which part of a spliced connection
+    last: bool = True  # no further part follows
 
 
-PartType = Literal["text", "reasoning", "refusal", "tool_call", "tool_call_response", "blob", "uri", "file", "generic"]
+PartType = Literal[
+    "text",
+    "reasoning",
+    "refusal",
+    "tool_call",
+    "tool_call_response",
+    "server_tool_call",
+    "server_tool_call_response",
+    "blob",
+    "uri",
+    "file",
+    "compaction",
+    "generic",
+]
 
 
 class Part(Struct, frozen=True, omit_defaults=True):
@@ -75,10 +93,14 @@ class Part(Struct, frozen=True, omit_defaults=True):
 
     type: PartType
     content: str | None = None  # text, reasoning, refusal
-    id: str | None = None  # tool_call, tool_call_response
-    name: str | None = None  # tool_call; generic: its own type
+    id: str | None = None  # tool calls and their responses
+    name: str | None = None  # tool_call, server_tool_call; generic: its own type
     arguments: Json = None  # tool_call: the parsed object, or the raw string if it does not parse
     response: Json = None  # tool_call_response
+    server_tool_call: Json = None  # what a tool of the provider's was asked: {type, …}
+    server_tool_call_response: Json = None  # and what it said: {type, …}
+    is_error: bool = False  # tool responses: the tool failed
+    citations: tuple[Json, ...] = ()  # text: what it leans on, {text?, title?, uri?, file_id?}
     modality: str | None = None  # blob, uri, file
     mime_type: str | None = None
     uri: str | None = None
@@ -96,14 +118,59 @@ class Message(Struct, frozen=True, omit_defaults=True):
     finish_reason: str | None = None  # stop, length, content_filter, tool_call, refusal, error; None: it never came
 
 
+UsageSource = Literal["provider", "estimated", "none"]
+
+
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """Tokens as the provider reported them; input includes cached, output includes reasoning. None: not reported."""
+    """Tokens; input includes cached ones and every modality, output includes reasoning. None: not known.
+
+    `details` are further counts by the names in DETAILS: parts of the tokens, and what is not counted in tokens.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_write_input_tokens: int | None = None
     reasoning_output_tokens: int | None = None
+    source: UsageSource = "none"  # who counted
+    details: Mapping[str, float] = {}
+
+
+# Detail → the count it is a part of; None: a count of its own. `gen_ai.usage.` goes before those the conventions name.
+DETAILS: Mapping[str, str | None] = {
+    "text.input_tokens": "input_tokens",
+    "image.input_tokens": "input_tokens",
+    "audio.input_tokens": "input_tokens",
+    "video.input_tokens": "input_tokens",
+    "document.input_tokens": "input_tokens",
+    "text.output_tokens": "output_tokens",
+    "image.output_tokens": "output_tokens",
+    "audio.output_tokens": "output_tokens",
+    "text.cache_read.input_tokens": "cache_read_input_tokens",
+    "image.cache_read.input_tokens": "cache_read_input_tokens",
+    "audio.cache_read.input_tokens": "cache_read_input_tokens",
+    "cache_write_5m.input_tokens": "cache_write_input_tokens",
+    "cache_write_1h.input_tokens": "cache_write_input_tokens",
+    "tool_use.input_tokens": "input_tokens",
+    "accepted_prediction.output_tokens": "output_tokens",
+    "rejected_prediction.output_tokens": "output_tokens",
+    "input_characters": None,
+    "input_audio_seconds": None,
+    "output_images": None,
+    "web_searches": None,
+    "code_executions": None,
+    "rerank_searches": None,
+}
+
+
+class Cost(Struct, frozen=True, omit_defaults=True):
+    """What an exchange cost, in US dollars, by the provider's list prices or the user's own."""
+
+    total: float
+    input: float
+    output: float
+    source: str  # who names the price: a library and its version, or "override"
+    estimated: bool = False  # the tokens were
 
 
 class Timing(Struct, frozen=True):
@@ -153,7 +220,7 @@ class Exchange(Struct, frozen=True):
     http: Http
     timing: Timing
     wire: str = "http"
-    operation: str | None = None  # gen_ai.operation.name: chat, …
+    operation: str | None = None  # gen_ai.operation.name: chat, …; None: not a GenAI operation
     provider: str | None = None  # gen_ai.provider.name
     request_model: str | None = None
     response_model: str | None = None
@@ -172,6 +239,17 @@ class Exchange(Struct, frozen=True):
     error_message: str | None = None
     decode_error: str | None = None  # named kind, when only a part could be read
     attributes: Mapping[str, str] = {}  # extra conventional span attributes, e.g. openai.response.system_fingerprint
+    turn: int = 0  # which turn of a spliced connection this is; 0: an HTTP exchange of its own
+    conversation: str | None = None  # gen_ai.conversation.id: as the API or the application names it
+    claims: Mapping[str, str] = {}  # raw, what the request says of who asks; emptied by `identify` before anything else
+    user: str | None = None  # salted hash
+    user_source: str | None = None  # where it was found: user, safety_identifier, header, credential, …
+    session: str | None = None
+    session_source: str | None = None  # header, conversation, response, history
+    prompt_fingerprint: str | None = None  # hash of the system prompt without its variables
+    context: tuple[str, ...] = ()  # what the answer should be grounded in
+    context_source: str | None = None  # header, tools, citations, delimiters, json_path
+    cost: Cost | None = None  # None: not known, never 0 for that
     content: Literal["full", "redacted", "off"] = "full"  # what the texts here are
     findings: Mapping[str, Mapping[str, int]] = {}  # what redaction found: side (input, output) → kind → count
 

@@ -31,7 +31,7 @@ TESTED_ELSEWHERE = {
     "exporters/otlp_grpc.py": "tests/exporters/test_otlp.py: the exporter over each transport",
     "exporters/otlp_http.py": "tests/exporters/test_otlp.py",
     "exporters/otlp_sender.py": "tests/exporters/test_otlp.py",
-    "wire/chat.py": "tests/wire/test_openai_chat.py and test_anthropic_messages.py: what both share",
+    "wire/reading.py": "tests/wire/test_formats.py and every format: what all share",
     "wire/media.py": "tests/wire/test_openai_chat.py and test_anthropic_messages.py",
     "wire/shapes.py": "tests/wire/test_formats.py: JSON of any shape",
 }

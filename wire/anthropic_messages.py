@@ -6,9 +6,19 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
-from wire.chat import Answered, Asked, arguments_of, decode_chat, finish_reason, given, tool_definition
 from wire.http import header, path_of
 from wire.media import blob, uri
+from wire.reading import (
+    Answered,
+    Asked,
+    Call,
+    JsonApi,
+    arguments_of,
+    decode_call,
+    finish_reason,
+    given,
+    tool_definition,
+)
 from wire.shapes import Shapes
 
 FINISH_REASONS = {
@@ -26,11 +36,12 @@ DELTAS = {
 }
 
 
-class AnthropicMessages:
+class AnthropicMessages(JsonApi):
     """POST …/v1/messages, one JSON body or server-sent events."""
 
     name: ClassVar[str] = "anthropic_messages"
     provider: ClassVar[str] = "anthropic"
+    operation: ClassVar[str] = "chat"
 
     def matches(self, capture: Capture) -> bool:
         path = path_of(capture).rstrip("/")
@@ -39,9 +50,10 @@ class AnthropicMessages:
         return path.endswith("/v1/messages") or header(capture.request_headers, "anthropic-version") is not None
 
     def decode(self, capture: Capture) -> Exchange:
-        return decode_chat(capture, self)
+        return decode_call(capture, self)
 
-    def asked(self, request: dict[str, Any], shapes: Shapes) -> Asked:
+    def asked(self, call: Call, shapes: Shapes) -> Asked:
+        request = call.body
         wanted = shapes.record(shapes.record(request.get("output_config")).get("format"))
         return Asked(
             input_messages=_input_messages(request, shapes),
@@ -52,7 +64,7 @@ class AnthropicMessages:
             output_schema=wanted.get("schema"),
         )
 
-    def answer(self, request: dict[str, Any], shapes: Shapes) -> MessageAnswer:
+    def answer(self, call: Call, shapes: Shapes) -> MessageAnswer:
         return MessageAnswer(shapes)
 
 

@@ -6,9 +6,19 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
-from wire.chat import Answered, Asked, arguments_of, decode_chat, finish_reason, given, tool_definition
 from wire.http import path_of
 from wire.media import blob, uri
+from wire.reading import (
+    Answered,
+    Asked,
+    Call,
+    JsonApi,
+    arguments_of,
+    decode_call,
+    finish_reason,
+    given,
+    tool_definition,
+)
 from wire.shapes import Shapes, first_given
 
 FINISH_REASONS = {
@@ -24,19 +34,21 @@ OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
 AUDIO_TYPES = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
 
 
-class OpenAIChat:
+class OpenAIChat(JsonApi):
     """POST …/chat/completions, one JSON body or server-sent events."""
 
     name: ClassVar[str] = "openai_chat"
     provider: ClassVar[str] = "openai"
+    operation: ClassVar[str] = "chat"
 
     def matches(self, capture: Capture) -> bool:
         return capture.method == "POST" and path_of(capture).rstrip("/").endswith("/chat/completions")
 
     def decode(self, capture: Capture) -> Exchange:
-        return decode_chat(capture, self)
+        return decode_call(capture, self)
 
-    def asked(self, request: dict[str, Any], shapes: Shapes) -> Asked:
+    def asked(self, call: Call, shapes: Shapes) -> Asked:
+        request = call.body
         output_type, output_schema = _output(request, shapes)
         return Asked(
             input_messages=_input_messages(request, shapes),
@@ -47,8 +59,8 @@ class OpenAIChat:
             attributes=_request_attributes(request, shapes),
         )
 
-    def answer(self, request: dict[str, Any], shapes: Shapes) -> ChatAnswer:
-        return ChatAnswer(expected=shapes.count(request.get("n")) or 1, shapes=shapes)
+    def answer(self, call: Call, shapes: Shapes) -> ChatAnswer:
+        return ChatAnswer(expected=shapes.count(call.body.get("n")) or 1, shapes=shapes)
 
 
 def _input_messages(request: dict[str, Any], shapes: Shapes) -> tuple[Message, ...]:

@@ -82,9 +82,22 @@ def an_exchange(**changes: Any) -> Exchange:
         response_id="chatcmpl-1",
         input_messages=(Message("user", (Part("text", content="Hello?"),)),),
         output_messages=(answer("Hello!"),),
-        usage=Usage(input_tokens=9, output_tokens=3),
+        usage=reported(9, 3),
     )
     return msgspec.structs.replace(exchange, **changes)
+
+
+def reported(
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+    cache_read: int | None = None,
+    cache_write: int | None = None,
+    reasoning: int | None = None,
+    **details: float,
+) -> Usage:
+    """Counts that the provider gave; a detail's dots are written as two underscores."""
+    named = {name.replace("__", "."): count for name, count in details.items()}
+    return Usage(input_tokens, output_tokens, cache_read, cache_write, reasoning, "provider", named)
 
 
 def answer(text: str, finish_reason: str | None = "stop", *parts: Part) -> Message:

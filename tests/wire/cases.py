@@ -1,4 +1,10 @@
-"""The recorded cases: each folder's request and response as a Capture, and what its Exchange must say."""
+"""The recorded cases: each folder's request and response as a Capture, and what its Exchange must say.
+
+data/<format>/format.json: {"capture": fields of all its Captures, "ends": texts without which no stream is complete}.
+data/<format>/<case>/:     request.json, request.form (with http.json naming its boundary) or no request;
+                           response.json, .sse, .ndjson, .array (a streamed JSON array), .amazon (binary), .txt or .bin;
+                           http.json: further fields of the Capture; exchange.json: what must come of it.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +17,76 @@ import msgspec
 
 from pipeline.records import Capture, Exchange
 from tests.support.records import a_capture, an_exchange
-from wire.sse import SseParser
+from wire.shapes import Shapes
+from wire.streams import READERS, Streaming
 
 DATA = Path(__file__).parent / "data"
-CASES = sorted(path.parent.relative_to(DATA).as_posix() for path in DATA.glob("*/*/request.json"))
-STREAMS = [case for case in CASES if (DATA / case / "response.sse").exists()]
-DEFAULTS = {
-    "openai_chat": {"target": "/v1/chat/completions", "server_address": "api.openai.com"},
-    "anthropic_messages": {"target": "/v1/messages", "server_address": "api.anthropic.com"},
+CASES = sorted(path.parent.relative_to(DATA).as_posix() for path in DATA.glob("*/*/exchange.json"))
+CONTENT_TYPES = {
+    ".json": "application/json",
+    ".sse": "text/event-stream; charset=utf-8",
+    ".ndjson": "application/x-ndjson",
+    ".array": "application/json",
+    ".amazon": "application/vnd.amazon.eventstream",
+    ".txt": "text/plain; charset=utf-8",
+    ".bin": "application/octet-stream",
 }
+STREAMING: dict[str, Streaming] = {".sse": "events", ".ndjson": "lines", ".array": "array", ".amazon": "amazon"}
 NOT_GENAI = ("id", "trace", "upstream", "http", "timing", "content", "findings")
+
+
+def file_of(case: str, stem: str) -> Path | None:
+    return next((DATA / case).glob(f"{stem}.*"), None)
+
+
+def suffix_of(case: str) -> str:
+    response = file_of(case, "response")
+    return response.suffix if response else ""
+
+
+def streaming_of(case: str) -> Streaming:
+    return STREAMING[suffix_of(case)]
+
+
+STREAMS = [case for case in CASES if suffix_of(case) in STREAMING]
+EVENT_STREAMS = [case for case in STREAMS if suffix_of(case) == ".sse"]
+WHOLE_JSON = [case for case in CASES if suffix_of(case) == ".json"]
+JSON_REQUESTS = [case for case in CASES if (file := file_of(case, "request")) and file.suffix == ".json"]
+
+
+def fields_of(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    fields = json.loads(path.read_text())
+    for name in ("request_headers", "response_headers"):
+        if name in fields:
+            fields[name] = tuple((key, value) for key, value in fields[name])
+    return fields
+
+
+def format_of(case: str) -> dict[str, Any]:
+    """What every case of the format shares."""
+    return json.loads((DATA / case.split("/")[0] / "format.json").read_text())
+
+
+def arrivals_of(body: bytes, streaming: Streaming) -> tuple[tuple[int, int], ...]:
+    """The nth event arrives at n ns."""
+    return tuple((piece.offset, n) for n, piece in enumerate(READERS[streaming](body, Shapes())))
 
 
 @lru_cache
 def read_case(case: str) -> Capture:
-    """The case as the proxy would have captured it; the nth event of a stream arrives at n ns."""
-    folder = DATA / case
-    stream = case in STREAMS
-    body = (folder / ("response.sse" if stream else "response.json")).read_bytes()
-    content_type = "text/event-stream; charset=utf-8" if stream else "application/json"
-    http = folder / "http.json"
-    return a_capture(
-        request_body=(folder / "request.json").read_bytes(),
-        response_body=body,
-        response_headers=(("Content-Type", content_type),),
-        arrivals=tuple((event.offset, n) for n, event in enumerate(SseParser().feed(body))) if stream else ((0, 0),),
-        **DEFAULTS[case.split("/")[0]] | (json.loads(http.read_text()) if http.exists() else {}),
-    )
+    """The case as the proxy would have captured it."""
+    request, response = file_of(case, "request"), file_of(case, "response")
+    body = response.read_bytes() if response else b""
+    fields = {
+        "request_body": request.read_bytes() if request else b"",
+        "response_body": body,
+        "response_headers": (("Content-Type", CONTENT_TYPES.get(suffix_of(case), "")),),
+        "arrivals": arrivals_of(body, streaming_of(case)) if case in STREAMS else ((0, 0),),
+    }
+    shared = DATA / case.split("/")[0] / "format.json"
+    return a_capture(**fields | fields_of(shared).get("capture", {}) | fields_of(DATA / case / "http.json"))
 
 
 def expected(case: str) -> dict[str, Any]:

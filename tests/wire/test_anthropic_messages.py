@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pipeline.records import Capture, Exchange, Part, Usage, text_of
-from tests.support.records import a_capture
+from tests.support.records import a_capture, reported
 from tests.wire.cases import STREAMS, read_case
 from wire import decode
 from wire.anthropic_messages import AnthropicMessages
@@ -109,18 +109,18 @@ def test_finish_reason(reason: object, word: str | None) -> None:
 @pytest.mark.parametrize(
     ("started", "changed", "read"),
     [
-        ({"input_tokens": 5, "output_tokens": 1}, {"output_tokens": 7}, Usage(5, 7)),
-        ({"input_tokens": 5, "output_tokens": 1}, {"input_tokens": 6, "output_tokens": 7}, Usage(6, 7)),
-        ({"input_tokens": 5, "output_tokens": 1}, {"input_tokens": None, "output_tokens": 7}, Usage(5, 7)),
+        ({"input_tokens": 5, "output_tokens": 1}, {"output_tokens": 7}, reported(5, 7)),
+        ({"input_tokens": 5, "output_tokens": 1}, {"input_tokens": 6, "output_tokens": 7}, reported(6, 7)),
+        ({"input_tokens": 5, "output_tokens": 1}, {"input_tokens": None, "output_tokens": 7}, reported(5, 7)),
         (
             {"input_tokens": 5, "cache_read_input_tokens": 10, "cache_creation_input_tokens": 20, "output_tokens": 1},
             {"cache_read_input_tokens": 11, "output_tokens": 7},
-            Usage(36, 7, 11, 20),
+            reported(36, 7, 11, 20),
         ),
-        ({"cache_read_input_tokens": 10}, {"output_tokens": 7}, Usage(None, 7, 10)),
-        ({}, {"output_tokens": 7, "output_tokens_details": {"thinking_tokens": 4}}, Usage(None, 7, None, None, 4)),
+        ({"cache_read_input_tokens": 10}, {"output_tokens": 7}, reported(None, 7, 10)),
+        ({}, {"output_tokens": 7, "output_tokens_details": {"thinking_tokens": 4}}, reported(None, 7, None, None, 4)),
         ({}, None, Usage()),
-        ({"input_tokens": "5"}, {"output_tokens": 7.0}, Usage(None, 7)),
+        ({"input_tokens": "5"}, {"output_tokens": 7.0}, reported(None, 7)),
     ],
 )
 def test_usage_is_the_last_said_with_the_cache_counted_in(started: object, changed: object, read: Usage) -> None:

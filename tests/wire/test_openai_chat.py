@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from pipeline.records import Capture, Exchange, Part, Usage, text_of, tool_calls_of
-from tests.support.records import MS, a_capture
+from tests.support.records import MS, a_capture, reported
 from tests.wire.cases import STREAMS, read_case
 from wire import decode
 from wire.openai_chat import OpenAIChat
@@ -321,14 +321,17 @@ def test_finish_reason(reason: object, word: str | None) -> None:
     [
         (None, Usage()),
         ({}, Usage()),
-        ({"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}, Usage(3, 2)),
-        ({"prompt_tokens": 3, "completion_tokens": 2, "prompt_cache_hit_tokens": 1}, Usage(3, 2, 1)),
+        ({"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}, reported(3, 2)),
+        ({"prompt_tokens": 3, "completion_tokens": 2, "prompt_cache_hit_tokens": 1}, reported(3, 2, 1)),
         (
             {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 5}},
-            Usage(9, None, 4, 5),
+            reported(9, None, 4, 5),
         ),
-        ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}, Usage(None, 9, None, None, 7)),
-        ({"prompt_tokens": 3, "prompt_tokens_details": None}, Usage(3)),
+        (
+            {"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}},
+            reported(None, 9, None, None, 7),
+        ),
+        ({"prompt_tokens": 3, "prompt_tokens_details": None}, reported(3)),
     ],
 )
 def test_usage(usage: object, read: Usage) -> None:
@@ -338,18 +341,18 @@ def test_usage(usage: object, read: Usage) -> None:
 def test_reasoning_counted_beside_the_completion_is_added_to_it() -> None:
     details = {"reasoning_tokens": 300}
     usage = {"prompt_tokens": 30, "completion_tokens": 10, "total_tokens": 340, "completion_tokens_details": details}
-    assert answered({"content": "a"}, usage=usage).usage == Usage(30, 310, reasoning_output_tokens=300)
+    assert answered({"content": "a"}, usage=usage).usage == reported(30, 310, reasoning=300)
 
 
 def test_last_usage_of_a_stream_counts() -> None:
     first, last = ({"prompt_tokens": 3, "completion_tokens": n} for n in (1, 2))
     chunks = [chunk({"content": "a"}, usage=first), chunk({"content": "b"}, usage=last), chunk({}, "stop", usage=None)]
-    assert decode(stream(*chunks)).usage == Usage(3, 2)
+    assert decode(stream(*chunks)).usage == reported(3, 2)
 
 
 def test_usage_inside_the_choice_counts() -> None:
     last = {"index": 0, "delta": {}, "finish_reason": "stop", "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
-    assert decode(stream(chunk({"content": "a"}), {"choices": [last]})).usage == Usage(3, 1)
+    assert decode(stream(chunk({"content": "a"}), {"choices": [last]})).usage == reported(3, 1)
 
 
 def test_interleaved_pieces_go_to_their_calls() -> None:

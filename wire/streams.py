@@ -1,0 +1,122 @@
+"""The ways an answer is streamed: server-sent events, lines of JSON, a JSON array, Amazon's event stream."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from pipeline.records import Headers
+from wire.aws_event_stream import json_events
+from wire.bodies import Arrivals
+from wire.http import header, is_event_stream
+from wire.shapes import Shapes
+from wire.sse import SseParser
+
+Streaming = Literal["events", "lines", "array", "amazon"]
+
+AMAZON = "application/vnd.amazon.eventstream"
+LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+
+class Piece(NamedTuple):
+    """One event's JSON as bytes, where in the body it begins, and whether the body ended within it."""
+
+    offset: int
+    data: bytes
+    cut: bool = False
+    type: str = "message"  # of a server-sent event
+
+
+def streaming_of(data: bytes, headers: Headers, own: Streaming) -> Streaming | None:
+    """How this body is streamed, None for a whole one: by what the bytes look like, then by what they are said to be.
+
+    `own` is how the API streams; only then are lines or an array taken for events.
+    """
+    if (header(headers, "content-type") or "").lower().startswith(AMAZON):
+        return "amazon"
+    start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"{"):
+        return "lines" if own == "lines" or is_lines(headers) else None
+    if start.startswith(b"["):
+        return "array" if own == "array" else None
+    return "events" if start.startswith(EVENT_STARTS) or is_event_stream(headers) else None
+
+
+def is_lines(headers: Headers) -> bool:
+    """Does the content type say JSON line by line?"""
+    return (header(headers, "content-type") or "").partition(";")[0].strip().lower() in LINES
+
+
+def read_events(data: bytes, shapes: Shapes) -> Iterator[Piece]:
+    """Server-sent events; the last counts even without its blank line."""
+    parser = SseParser()
+    for event in parser.feed(data):
+        yield Piece(event.offset, event.data, type=event.type)
+    if leftover := parser.leftover():
+        yield Piece(leftover.offset, leftover.data, True, leftover.type)
+
+
+def read_lines(data: bytes, shapes: Shapes) -> Iterator[Piece]:
+    """One JSON value a line; empty lines keep a connection alive."""
+    offset = 0
+    while offset < len(data):
+        end = data.find(b"\n", offset)
+        stop = len(data) if end < 0 else end
+        if line := data[offset:stop].strip():
+            yield Piece(offset, line, cut=end < 0)
+        offset = stop + 1
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\],]', re.DOTALL)
+
+
+def read_array(data: bytes, shapes: Shapes) -> Iterator[Piece]:
+    """The elements of one JSON array; the last as far as it came."""
+    depth, start = 0, 0
+    for match in _TOKEN.finditer(data):
+        token = match[0]
+        if token in (b"{", b"["):
+            depth += 1
+            start = match.end() if depth == 1 else start
+        elif token in (b"}", b"]"):
+            depth -= 1
+        elif token == b'"':
+            break
+        if (depth == 1 and token == b",") or depth == 0:
+            if element := data[start : match.start()].strip():
+                yield Piece(_first(data, start), element)
+            start = match.end()
+        if depth == 0:
+            return
+    if rest := data[start:].strip():
+        yield Piece(_first(data, start), rest, cut=True)
+
+
+def _first(data: bytes, start: int) -> int:
+    """Where the first byte from `start` on is that is no white space."""
+    return start + len(data[start:]) - len(data[start:].lstrip())
+
+
+def read_amazon(data: bytes, shapes: Shapes) -> Iterator[Piece]:
+    """Amazon's binary messages as JSON: {event type: payload}."""
+    for offset, event in json_events(data, shapes):
+        yield Piece(offset, event)
+
+
+READERS: Mapping[Streaming, Callable[[bytes, Shapes], Iterator[Piece]]] = {
+    "events": read_events,
+    "lines": read_lines,
+    "array": read_array,
+    "amazon": read_amazon,
+}
+
+
+def times_at(offsets: list[int], arrivals: Arrivals) -> tuple[int, ...]:
+    """When the bytes at these offsets came."""
+    if not arrivals:
+        return ()
+    starts = [offset for offset, _ in arrivals]
+    return tuple([arrivals[max(0, bisect_right(starts, offset) - 1)][1] for offset in offsets])
