@@ -116,6 +116,7 @@ class Route(Section):
     prefix: str = Field(pattern=r"^/")
     upstream: str
     strip_prefix: bool = False
+    wire: str | None = None  # the wire format of everything under it; None: as each path tells
 
 
 class CaptureLimits(Section):

@@ -2,7 +2,7 @@
 
 Model names, finish states and error codes come from callers and upstreams: they are cut short here, and the
 instruments bound how many of them are told apart. Tokens are counted only as the provider reported them.
-The metrics' names are chosen at export: see `exporters.dialect`.
+What was only estimated has a counter of its own. The metrics' names are chosen at export: see `exporters.dialect`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from exporters import semconv
 from exporters.outcome import genai_error, http_error
-from pipeline.records import EvaluatedExchange, Exchange, LedgerEntry
+from pipeline.records import EvaluatedExchange, Exchange, LedgerEntry, Usage
 from pipeline.telemetry import Attributes, AttributeValue, Snapshot, Telemetry
 
 LONGEST_VALUE = 128
@@ -23,9 +23,16 @@ class Measure:
     def __init__(self, telemetry: Telemetry) -> None:
         self.instruments = semconv.Conventional()
         self._telemetry = telemetry
-        usage = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_write_input_tokens")
+        # What is counted, by which counter, and what a modality's part of it is called.
         self._usage = [
-            (field, getattr(self.instruments, f"usage_{field}")) for field in (*usage, "reasoning_output_tokens")
+            (field, getattr(self.instruments, f"usage_{field}"), split)
+            for field, split in (
+                ("input_tokens", "input_tokens"),
+                ("output_tokens", "output_tokens"),
+                ("cache_read_input_tokens", "cache_read.input_tokens"),
+                ("cache_write_input_tokens", None),
+                ("reasoning_output_tokens", None),
+            )
         ]
 
     def snapshot(self) -> Snapshot:
@@ -36,13 +43,30 @@ class Measure:
         """Measure one exchange, once."""
         exchange = evaluated.exchange
         trace = exemplar(evaluated)
-        self._http(exchange, trace)
+        if not exchange.turn:
+            self._http(exchange, trace)
         if exchange.operation in semconv.INFERENCE:
             self._inference(exchange, trace)
         elif exchange.operation is not None:
             self._operation(exchange, trace)
+        if exchange.operation is not None:
+            self._bill(exchange)
         for entry in evaluated.entries:
             self._evaluation(evaluated, entry, trace)
+
+    def _bill(self, exchange: Exchange) -> None:
+        """Whose counts they are, what was estimated, and what it cost as far as that is known."""
+        telemetry, usage, attributes = self._telemetry, exchange.usage, genai_attributes(exchange)
+        source = (("source", usage.source), ("wire", exchange.wire), ("upstream", exchange.upstream))
+        telemetry.usage_exchanges.add(1, source)
+        if usage.source == "estimated":
+            for token_type, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
+                if count:
+                    telemetry.usage_estimated_tokens.add(count, (*attributes, (semconv.TOKEN_TYPE, token_type)))
+        if exchange.cost is not None:
+            telemetry.cost_total.add(exchange.cost.total, (*attributes, ("estimated", exchange.cost.estimated)))
+        elif usage.source != "none":
+            telemetry.cost_unknown.add(1, model_attributes(exchange))
 
     def _http(self, exchange: Exchange, trace: str | None) -> None:
         timing, context = exchange.timing, exchange.trace
@@ -60,20 +84,28 @@ class Measure:
         instruments.inference_duration.record(
             timing.duration / 1e9, with_error(attributes, genai_error(exchange)), trace, span
         )
+        if usage.source == "estimated":
+            usage = Usage()
         if usage.input_tokens is not None:
             instruments.operation_input_tokens.record(usage.input_tokens, attributes, trace, span)
         if usage.output_tokens is not None:
             instruments.operation_output_tokens.record(usage.output_tokens, attributes, trace, span)
-        self._tokens(exchange, attributes)
+        self._tokens(usage, attributes)
         if exchange.stream:
             self._chunks(exchange, attributes, trace)
 
-    def _tokens(self, exchange: Exchange, attributes: Attributes) -> None:
-        of_unknown_modality = (*attributes, (semconv.TOKEN_MODALITY, "unknown"))
-        for field, counter in self._usage:
-            count = getattr(exchange.usage, field)
-            if count is not None and count > 0:
-                counter.add(count, of_unknown_modality)
+    def _tokens(self, usage: Usage, attributes: Attributes) -> None:
+        for field, counter, split in self._usage:
+            count = getattr(usage, field)
+            if count is None or count <= 0:
+                continue
+            for modality in semconv.MODALITIES if split and usage.details else ():
+                part = usage.details.get(f"{modality}.{split}", 0)
+                if 0 < part <= count:
+                    counter.add(part, (*attributes, (semconv.TOKEN_MODALITY, modality)))
+                    count -= part
+            if count:
+                counter.add(count, (*attributes, (semconv.TOKEN_MODALITY, "unknown")))
 
     def _chunks(self, exchange: Exchange, attributes: Attributes, trace: str | None) -> None:
         timing = exchange.timing
@@ -89,7 +121,8 @@ class Measure:
         self.instruments.operation_duration.record(
             exchange.timing.duration / 1e9, with_error(attributes, genai_error(exchange)), trace, span
         )
-        for token_type, count in (("input", exchange.usage.input_tokens), ("output", exchange.usage.output_tokens)):
+        usage = Usage() if exchange.usage.source == "estimated" else exchange.usage
+        for token_type, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
             if count is not None:
                 typed = (*attributes, (semconv.TOKEN_TYPE, token_type))
                 self.instruments.token_usage.record(count, typed, trace, span)

@@ -9,7 +9,8 @@ are the oracle in the tests. Ids are derived from the exchange, so what is deliv
           ├─ INTERNAL  evaluate refusal        gen_ai.evaluation.*                      (log records, one each)
           └─ INTERNAL  evaluate json_valid
 
-An exchange no wire format knew has the HTTP CLIENT span instead of `chat`. Evaluations are children in the same
+An exchange no wire format knew has the HTTP CLIENT span instead of `chat`; a WebSocket's has it too, and below it a
+`chat` for each turn. Evaluations are children in the same
 trace: a trace view then shows them under the call they judge, which span links do not do in Jaeger.
 """
 
@@ -37,7 +38,8 @@ def encode(evaluated: EvaluatedExchange, limits: Limits) -> tuple[Encoded, Encod
     """The spans of one exchange by SPAN_SCOPES, and its evaluation results by LOG_SCOPES."""
     exchange = evaluated.exchange
     judgements = all_judgements(evaluated, limits)
-    http, genai = [server_span(exchange, limits)], []
+    http = [server_span(exchange, limits)] if not exchange.turn else []  # a turn's connection has told of HTTP
+    genai: list[bytes] = []
     if exchange.operation is None:
         http.append(http_client_span(evaluated, limits))
     else:

@@ -36,6 +36,8 @@ def genai_span(evaluated: EvaluatedExchange, limits: Limits) -> bytes:
         *response_attributes(exchange, limits),
         *parameter_attributes(exchange.parameters, limits.value),
         *usage_attributes(exchange),
+        *cost_attributes(exchange),
+        *identity_attributes(exchange, limits),
         *(text_attribute(key, value[: limits.value]) for key, value in exchange.attributes.items()),
     ]
     telling = may_tell(exchange, limits.content)
@@ -77,8 +79,55 @@ def finished(messages: Sequence[Message]) -> list[Message]:
 
 
 def usage_attributes(exchange: Exchange) -> list[bytes]:
-    counts = ((key, getattr(exchange.usage, field)) for field, key in semconv.USAGE.items())
-    return [int_attribute(key, count) for key, count in counts if count is not None and count in INT64]
+    """The conventions' names for what the provider counted, ours for what is only estimated."""
+    usage = exchange.usage
+    attributes = [common_attribute(semconv.USAGE_SOURCE, usage.source)]
+    named: tuple[tuple[str, int | None], ...]
+    if usage.source == "estimated":
+        named = (
+            (semconv.ESTIMATED_INPUT_TOKENS, usage.input_tokens),
+            (semconv.ESTIMATED_OUTPUT_TOKENS, usage.output_tokens),
+        )
+    else:
+        named = tuple((key, getattr(usage, field)) for field, key in semconv.USAGE.items())
+    attributes += [int_attribute(key, count) for key, count in named if count is not None and count in INT64]
+    for name, amount in usage.details.items():
+        if key := semconv.USAGE_DETAILS.get(name):
+            whole = int(amount) if amount == int(amount) else None
+            attributes.append(double_attribute(key, amount) if whole is None else int_attribute(key, whole))
+    return attributes
+
+
+def cost_attributes(exchange: Exchange) -> list[bytes]:
+    """What it cost, in US dollars; nothing when that is not known."""
+    cost = exchange.cost
+    if cost is None:
+        return []
+    attributes = [
+        double_attribute(semconv.COST_TOTAL, cost.total),
+        double_attribute(semconv.COST_INPUT, cost.input),
+        double_attribute(semconv.COST_OUTPUT, cost.output),
+        common_attribute(semconv.COST_SOURCE, cost.source),
+    ]
+    return [*attributes, flag_attribute(semconv.COST_ESTIMATED, True)] if cost.estimated else attributes
+
+
+def identity_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
+    """Who asked, in which conversation, with which prompt; only a hash tells the user."""
+    told = (
+        (semconv.CONVERSATION_ID, exchange.conversation),
+        (semconv.SESSION_ID, exchange.session),
+        (semconv.USER_HASH, exchange.user),
+        (semconv.PROMPT_FINGERPRINT, exchange.prompt_fingerprint),
+    )
+    sources = (
+        (semconv.SESSION_SOURCE, exchange.session_source),
+        (semconv.USER_SOURCE, exchange.user_source),
+        (semconv.CONTEXT_SOURCE, exchange.context_source),
+    )
+    attributes = [text_attribute(key, value[: limits.value]) for key, value in told if value]
+    attributes += [common_attribute(key, value) for key, value in sources if value]
+    return [*attributes, int_attribute(semconv.TURN, exchange.turn)] if exchange.turn else attributes
 
 
 def content_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from pipeline.records import DETAILS
 from pipeline.telemetry import Counter, Histogram, Instruments
 
 SOURCE = "semantic-conventions-genai@6fd0d76, semantic-conventions@1.44.0"
@@ -104,7 +105,30 @@ USAGE = {
     "reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
 }
 
+# Details of usage: those the conventions name go under their prefix, the others under ours.
+USAGE_PREFIX = "gen_ai.usage."
+MODALITIES = ("text", "image", "audio")
+USAGE_DETAILS = {
+    name: (USAGE_PREFIX if name.partition(".")[0] in MODALITIES else "sidelight.usage.") + name for name in DETAILS
+}
+CONVERSATION_ID = "gen_ai.conversation.id"
+SESSION_ID = "session.id"
+USER_HASH = "user.hash"
+
 # Ours
+USAGE_SOURCE = "sidelight.usage.source"  # provider, estimated, none
+ESTIMATED_INPUT_TOKENS = "sidelight.usage.estimated.input_tokens"  # gen_ai.usage.* is only what a provider reported
+ESTIMATED_OUTPUT_TOKENS = "sidelight.usage.estimated.output_tokens"
+COST_TOTAL = "sidelight.cost.total"  # US dollars, as those below
+COST_INPUT = "sidelight.cost.input"
+COST_OUTPUT = "sidelight.cost.output"
+COST_SOURCE = "sidelight.cost.source"
+COST_ESTIMATED = "sidelight.cost.estimated"  # its tokens were; only true
+USER_SOURCE = "sidelight.user.source"
+SESSION_SOURCE = "sidelight.session.source"
+PROMPT_FINGERPRINT = "sidelight.prompt.fingerprint"
+CONTEXT_SOURCE = "sidelight.context.source"
+TURN = "sidelight.exchange.turn"  # of a spliced connection
 EXCHANGE_ID = "sidelight.exchange.id"
 EXCHANGE_COMPLETE = "sidelight.exchange.complete"  # only false
 EXCHANGE_CANCELLED = "sidelight.exchange.cancelled"  # the client left first; only true

@@ -66,6 +66,10 @@ class Frame(Struct, array_like=True, gc=False):
     response_cut: bool
     marks: list[int]  # offset in the response copy, time, …
     error_type: str | None
+    credential: str = ""  # keyed hash
+    request_marks: list[int] = []  # offset in the request copy, time, …: of a spliced connection
+    part: int = 0
+    last: bool = True
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -84,10 +88,10 @@ def decode(data: bytes | memoryview) -> Capture:
     method, _, rest = start_line.partition(" ")
     target, _, version = rest.rpartition(" ")
     status_line, response_headers = read_lines(frame.response_head)
-    request_body, _ = body_of(frame.request_body, request_headers, [], 0)
+    request_body, request_arrivals = body_of(frame.request_body, request_headers, frame.request_marks, frame.began)
     response_body, arrivals = body_of(frame.response_body, response_headers, frame.marks, frame.began)
     return Capture(
-        id=f"{frame.started_at:016x}{frame.client_span_id:016x}",
+        id=f"{frame.started_at:016x}{(frame.client_span_id + frame.part) % 2**64:016x}",
         trace=trace_of(frame),
         upstream=frame.upstream,
         route=frame.route,
@@ -115,6 +119,10 @@ def decode(data: bytes | memoryview) -> Capture:
         response_cut=frame.response_cut,
         error_type=frame.error_type,
         provider=frame.provider,
+        credential=frame.credential or None,
+        request_arrivals=request_arrivals,
+        part=frame.part,
+        last=frame.last,
     )
 
 

@@ -16,6 +16,9 @@ SUMS: Final = (
     "rejected_connections",
     "failures",
     "client_disconnects",
+    "capture_parts",  # captures of spliced connections that were not their last
+    "compared_answers",  # whole answers, what left beside what came
+    "mismatched_answers",  # of which left otherwise than they came
 )
 LEVELS: Final = ("active_requests", "client_connections", "upstream_connections", "capture_memory")
 NAMES: Final = SUMS + LEVELS

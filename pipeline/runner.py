@@ -1,6 +1,6 @@
-"""The way of every capture: decode → redact → journal (pending) → evaluate → sample → journal (done) → export.
+"""The way of every capture: decode → describe → redact → journal (pending) → evaluate → sample → journal (done) → export.
 
-    hand-off ──read──▶ decode, redact ──▶ journal.add ──▶ worker pool ──▶ sample ──▶ journal.finish ──▶ deliveries
+    hand-off ──read──▶ decode … redact ──▶ journal.add ──▶ worker pool ──▶ sample ──▶ journal.finish ──▶ deliveries
                           one batch at a time                  on_done: one by one, gathered into batches
 
 Rule 1: content is redacted before anything is written or sent to another process.
@@ -66,12 +66,14 @@ class Stages:
 
     def __init__(
         self,
-        decode: Callable[[Capture], Exchange],
+        decode: Callable[[Capture], tuple[Exchange, ...]],
+        describe: Callable[[Capture, Exchange], Exchange],
         redact: Callable[[Exchange], Exchange],
         sample: Callable[[EvaluatedExchange], EvaluatedExchange],
         stored: Callable[[Exchange], Exchange],
     ) -> None:
         self.decode = decode
+        self.describe = describe  # who asked, in which session, what it cost: what needs the texts as they were
         self.redact = redact
         self.sample = sample
         self.stored = stored  # the exchange as the store may hold it
@@ -192,7 +194,8 @@ class Runner:
         if not records:
             self._resumed.clear()  # what a former life journaled and had not let go of has come by
             return False
-        exchanges = [exchange for exchange in map(self._read, records) if exchange and exchange.id not in self._resumed]
+        read = [exchange for record in records for exchange in self._read(record)]
+        exchanges = [exchange for exchange in read if exchange.id not in self._resumed]
         self.pending += len(exchanges)
         await self._add(exchanges)
         for source in self._sources:
@@ -202,18 +205,21 @@ class Runner:
         await asyncio.sleep(0)
         return True
 
-    def _read(self, record: bytes) -> Exchange | None:
-        """Bytes → redacted exchange; bytes that nobody can read are counted and lost."""
+    def _read(self, record: bytes) -> list[Exchange]:
+        """Bytes → redacted exchanges; bytes that nobody can read are counted and lost."""
+        stages = self.stages
         try:
-            exchange = self.stages.redact(self.stages.decode(frame.decode(record)))
+            capture = frame.decode(record)
+            exchanges = [stages.redact(stages.describe(capture, exchange)) for exchange in stages.decode(capture)]
         except Exception as error:  # one capture must not stop the others
             self._telemetry.decode_errors.add(1, (("kind", "unreadable_capture"),))
             self._trouble(f"decode: {type(error).__name__}")  # its text could quote content
-            return None
-        self._telemetry.exchange_accepted.add(1, (("wire", exchange.wire),))
-        if exchange.decode_error is not None:
-            self._telemetry.decode_errors.add(1, (("kind", exchange.decode_error),))
-        return exchange
+            return []
+        for exchange in exchanges:
+            self._telemetry.exchange_accepted.add(1, (("wire", exchange.wire),))
+            if exchange.decode_error is not None:
+                self._telemetry.decode_errors.add(1, (("kind", exchange.decode_error),))
+        return exchanges
 
     async def _add(self, exchanges: list[Exchange]) -> None:
         rows = [(exchange, msgspec.msgpack.encode(self.stages.stored(exchange))) for exchange in exchanges]
@@ -266,6 +272,11 @@ def set_aside(evaluators: tuple[str, ...]) -> tuple[LedgerEntry, ...]:
     return tuple(LedgerEntry(name, "error", "pipeline_crashed", started_at=now) for name in evaluators)
 
 
+def undescribed(capture: Capture, exchange: Exchange) -> Exchange:
+    """The stage that adds nothing; what the request says of who asks still goes no further."""
+    return replace(exchange, claims={}) if exchange.claims else exchange
+
+
 def unchanged(exchange: Exchange) -> Exchange:
     """The stage that does nothing."""
     return exchange
@@ -282,4 +293,5 @@ def without_content(exchange: Exchange) -> Exchange:
         tool_definitions=(),
         output_schema=None,
         error_message=None,
+        context=(),
     )

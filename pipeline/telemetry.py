@@ -292,6 +292,26 @@ class Telemetry(Instruments):
         )
         # {evaluator, gen_ai.evaluation.name, gen_ai.request.model?}
         self.evaluation_score = Histogram("sidelight.evaluation.score", "1", "Scores that evaluators gave.", SCORES)
+        # {source, wire, upstream}
+        self.usage_exchanges = Counter(
+            "sidelight.usage.exchanges", "{exchange}", "GenAI exchanges by who counted their tokens."
+        )
+        # GenAI attributes and {gen_ai.token.type}
+        self.usage_estimated_tokens = Counter(
+            "sidelight.usage.estimated_tokens",
+            "{token}",
+            "Tokens of exchanges whose provider reported none, estimated.",
+        )
+        # {upstream, wire, stream}
+        self.usage_lost = Observed(
+            "gauge", "sidelight.usage.lost", "1", "1 where a provider used to report usage and stopped."
+        )
+        # GenAI attributes and {estimated}
+        self.cost_total = Counter("sidelight.cost", "{USD}", "What exchanges cost, where that is known.")
+        # {gen_ai.request.model?}
+        self.cost_unknown = Counter(
+            "sidelight.cost.unknown", "{exchange}", "Exchanges with tokens whose price is not known."
+        )
         # {reason}
         self.worker_restarts = Counter("sidelight.worker.restarts", "{restart}", "Evaluation workers replaced.")
         # {exporter}, {exporter, error.type}
@@ -331,6 +351,18 @@ class Telemetry(Instruments):
         )
         self.proxy_client_disconnects = Observed(
             "counter", "sidelight.proxy.client_disconnects", "{request}", "Requests whose client left first."
+        )
+        self.proxy_capture_parts = Observed(
+            "counter", "sidelight.proxy.capture_parts", "{capture}", "Captures of connections that were still going on."
+        )
+        self.proxy_compared_answers = Observed(
+            "counter",
+            "sidelight.proxy.compared_answers",
+            "{response}",
+            "Whole answers, compared as they came and left.",
+        )
+        self.proxy_mismatched_answers = Observed(
+            "counter", "sidelight.proxy.mismatched_answers", "{response}", "Answers that left otherwise than they came."
         )
         self.proxy_active_requests = Observed(
             "updown", "sidelight.proxy.active_requests", "{request}", "Requests under way."

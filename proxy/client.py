@@ -28,12 +28,14 @@ from pipeline.frame import (
     UPSTREAM_RESET,
 )
 from proxy.flight import Flight
-from proxy.framing import NO_BODY, UNTIL_CLOSE, FramingError
+from proxy.framing import NO_BODY, SPLICED, UNTIL_CLOSE, FramingError
+from proxy.headers import credential_hash
 from proxy.heads import BadHead, RequestHead, ResponseHead, read_request_head
 from proxy.memo import Remembered, remember
 from proxy.refusals import refusal
 from proxy.rewrite import trace_of, upstream_head
 from proxy.routing import Match
+from proxy.splice import Splice
 from proxy.trace_context import Trace, new_trace
 
 if TYPE_CHECKING:
@@ -101,6 +103,8 @@ class ClientConnection(asyncio.Protocol):
             if self.buffer:
                 data, self.buffer = self.buffer + data, b""
             self.read_request(data)
+        elif flight.splice is not None:
+            self.pass_spliced(flight, flight.splice, data)
         elif flight.request_done:
             self.buffer += data
             if len(self.buffer) > MAX_WAITING:
@@ -111,6 +115,8 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A FIN: has the client gone, or only finished sending? One setting decides, because TCP cannot say."""
         self.half_closed = True
+        if self.flight is not None and self.flight.splice is not None:
+            return self.end_spliced_side()
         if self.flight is not None and self.server.settings.half_close == "serve":
             return self.flight.request_done
         return False
@@ -119,7 +125,8 @@ class ClientConnection(asyncio.Protocol):
         self.server.forget(self)
         flight = self.flight
         if flight is not None:
-            self.land(flight, CLIENT_DISCONNECT)
+            ended = flight.splice is not None and self.half_closed
+            self.land(flight, None if ended else CLIENT_DISCONNECT)
             self.drop_upstream()
 
     def pause_writing(self) -> None:
@@ -185,6 +192,8 @@ class ClientConnection(asyncio.Protocol):
         if match is None:
             self.refuse_unrouted(head, rest)
             return
+        if self.server.salt:
+            head.credential = credential_hash(head.fields, self.server.salt)
         trace = trace_of(head.trace_fields)
         sent = upstream_head(head, match, trace)
         self.remembered = remember(head, match, sent, trace)
@@ -259,6 +268,58 @@ class ClientConnection(asyncio.Protocol):
             if sum(map(len, self.waiting)) > MAX_WAITING:
                 self.hold_reading()
 
+    # -- spliced --------------------------------------------------------------------------------------------------
+
+    def begin_splice(self, flight: Flight) -> None:
+        """The upstream switched: what the client sends from now on, or has sent already, is no request."""
+        flight.begin_splice(self.server.settings.capture.max_body, self.server.budget)
+        self.closing = True
+        self.release_reading()
+        if self.buffer:
+            self.server.soon(self.pass_early)
+
+    def pass_early(self) -> None:
+        """What the client sent before it could know of the switch."""
+        flight, data = self.flight, self.buffer
+        if flight is not None and flight.splice is not None and data:
+            self.buffer = b""
+            self.pass_spliced(flight, flight.splice, data)
+
+    def pass_spliced(self, flight: Flight, splice: Splice, data: bytes) -> None:
+        """The client's bytes, as they come."""
+        assert self.upstream
+        if self.buffer:
+            data, self.buffer = self.buffer + data, b""
+        flight.active_at = now = monotonic_ns()
+        self.server.outbox.write(self.upstream.transport, data)
+        splice.feed(splice.client, data)
+        flight.request_tee.mark(now)
+        flight.request_tee.add(data)
+        self.end_full_part(flight)
+
+    def end_full_part(self, flight: Flight) -> None:
+        """Hand over the copy of a spliced connection before it is full."""
+        assert flight.splice
+        if flight.splice.is_full(flight.request_tee, flight.response_tee):
+            self.end_part(flight, flight.splice)
+
+    def end_part(self, flight: Flight, splice: Splice) -> None:
+        """What was said so far goes to the pipeline; what follows is another part."""
+        server = self.server
+        server.landed_part(flight.frame(server.scheme, self.peer, last=False))
+        tees = splice.next_part(server.settings.capture.max_body, server.budget, monotonic_ns())
+        flight.request_tee, flight.response_tee = tees
+
+    def end_spliced_side(self) -> bool:
+        """The client will say no more; the upstream may. True: this side stays open for it."""
+        upstream = self.upstream
+        if upstream is None or not self.transport.can_write_eof() or not upstream.transport.can_write_eof():
+            return False
+        self.server.outbox.flush()
+        if not upstream.transport.is_closing():
+            upstream.transport.write_eof()
+        return True
+
     # -- ends of a flight -----------------------------------------------------------------------------------------
 
     def closes_after(self, flight: Flight, head: ResponseHead) -> bool:
@@ -270,6 +331,8 @@ class ClientConnection(asyncio.Protocol):
     def answered(self, flight: Flight) -> None:
         """The client has been sent a whole answer."""
         self.upstream = None
+        if flight.witness is not None:
+            self.server.outbox.conclude(flight.witness)
         self.land(flight, None)
         if not flight.request_done:
             self.close_lingering()
@@ -302,7 +365,7 @@ class ClientConnection(asyncio.Protocol):
         if flight.response is None:
             status, message, retry = UPSTREAM_FAILURES[error_type]
             self.refuse(status, error_type.encode(), message, target=flight.request.target, retry=retry, flight=flight)
-        elif flight.response.framing is UNTIL_CLOSE:
+        elif flight.response.framing in (UNTIL_CLOSE, SPLICED):
             reset(self.transport)  # a FIN would be a made-up ending
         else:
             self.close()
@@ -431,6 +494,9 @@ class ClientConnection(asyncio.Protocol):
     def check_flight(self, flight: Flight, now: int) -> None:
         settings = flight.match.origin.settings
         silence = (now - flight.active_at) / SECOND
+        splice = flight.splice
+        if splice is not None and splice.is_old(flight.request_tee, flight.response_tee, flight.active_at, now):
+            self.end_part(flight, splice)
         if flight.response is not None:
             if settings.idle_timeout and silence > settings.idle_timeout:
                 self.time_out(flight, IDLE_TIMEOUT)

@@ -9,8 +9,10 @@ from proxy.framing import Chunked, Framing
 from proxy.headers import without_lines
 from proxy.heads import RequestHead, ResponseHead
 from proxy.routing import Match
+from proxy.splice import Splice
 from proxy.tee import Budget, Tee
 from proxy.trace_context import Trace
+from proxy.witness import Witness
 
 
 class Flight:
@@ -18,7 +20,8 @@ class Flight:
 
     __slots__ = (
         "active_at", "began", "error_type", "first_byte_at", "match", "replay", "request", "request_done",
-        "request_tee", "response", "response_framing", "response_tee", "sent_at", "started_at", "trace", "unchunked",
+        "request_tee", "response", "response_framing", "response_tee", "sent_at", "splice", "started_at", "trace",
+        "unchunked", "witness",
     )  # fmt: skip
 
     def __init__(self, request: RequestHead, match: Match, trace: Trace, limit: int, budget: Budget) -> None:
@@ -37,9 +40,19 @@ class Flight:
         self.replay: bytes | None = None  # the whole request as it went upstream, while it may be sent again
         self.error_type: str | None = None
         self.unchunked: Chunked | None = None  # the response framing, when the client (HTTP/1.0) must not see it
+        self.witness: Witness | None = None  # of the final answer, once it began
+        self.splice: Splice | None = None  # after a 101
 
-    def frame(self, scheme: str, client: tuple[str, int]) -> Frame:
-        """Everything known, once; the copies are released."""
+    def begin_splice(self, limit: int, budget: Budget) -> None:
+        """What passes from now on is no longer HTTP; its copies begin empty."""
+        assert self.response
+        extensions = b",".join(v for name, v in self.response.fields if name.lower() == b"sec-websocket-extensions")
+        self.splice = Splice(b"deflate" not in extensions.lower(), limit, monotonic_ns())
+        self.request_tee.release()
+        self.request_tee = Tee(limit, budget)
+
+    def frame(self, scheme: str, client: tuple[str, int], *, last: bool = True) -> Frame:
+        """Everything known of the exchange, or of this part of it; the copies are released."""
         origin, trace, response = self.match.origin, self.trace, self.response
         request_tee, response_tee = self.request_tee, self.response_tee
         frame = Frame(
@@ -72,6 +85,10 @@ class Flight:
             response_tee.cut,
             response_tee.marks,
             self.error_type,
+            self.request.credential,
+            request_tee.marks,
+            self.splice.part if self.splice else 0,
+            last,
         )
         request_tee.release()
         response_tee.release()

@@ -67,6 +67,12 @@ class UntilClose:
         return True
 
 
+class Spliced(UntilClose):
+    """What follows a 101: no longer HTTP."""
+
+    __slots__ = ()
+
+
 class Chunked:
     """Transfer-Encoding: chunked (RFC 9112 §7.1), strict: CRLF only, plain hex sizes, visible extensions.
 
@@ -176,3 +182,4 @@ TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS
 Framing = NoBody | Counted | UntilClose | Chunked
 NO_BODY = NoBody()
 UNTIL_CLOSE = UntilClose()
+SPLICED = Spliced()

@@ -7,6 +7,8 @@ spacing and duplicates. `docs/architecture.md` shows the same list to users.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Final
 
 Fields = list[tuple[bytes, bytes]]
@@ -28,9 +30,10 @@ KNOWN: Final[dict[bytes, int]] = {
     b"keep-alive": HOP | FRAMING,
     b"proxy-connection": HOP,
     b"te": HOP,
-    b"upgrade": HOP,
+    b"upgrade": HOP | FRAMING,
     b"http2-settings": HOP,
     b"proxy-authorization": HOP | SECRET,
+    b"sec-websocket-protocol": SECRET,  # browsers carry API keys in it
 }
 TRACE_FIELDS: Final = frozenset((b"traceparent", b"tracestate", b"baggage"))
 KNOWN.update(dict.fromkeys(TRACE_FIELDS, TRACE))
@@ -40,6 +43,10 @@ SECRET_NAME: Final = re.compile(
     rb"auth|cookie|api-?key|(?:^|[-_])key|token|secret|passw|signature|credential|session", re.I
 )
 NOT_SECRET: Final = re.compile(rb"^(?:x-ratelimit-|anthropic-ratelimit-|idempotency-key$|sec-websocket-)", re.I)
+
+# Names that are credentials, whatever the configuration says; the first that a request has tells whose it is.
+CREDENTIALS: Final = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie", b"set-cookie",
+                      b"proxy-authorization")  # fmt: skip
 
 # A Connection header that names one of these would make the proxy drop what the message means.
 PROTECTED: Final = frozenset(
@@ -55,10 +62,19 @@ class Kinds(dict[bytes, int]):
     LIMIT: Final = 4096
     LONGEST: Final = 64
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._exposed: frozenset[bytes] = frozenset()
+
+    def expose(self, names: Iterable[str]) -> None:
+        """Have these captured although they look like credentials; those that are credentials never are."""
+        self._exposed = frozenset(name.lower().encode() for name in names).difference(CREDENTIALS)
+        self.clear()
+
     def __missing__(self, name: bytes) -> int:
         lower = name.lower()
         kind = KNOWN.get(lower, PLAIN)
-        if SECRET_NAME.search(lower) and not NOT_SECRET.match(lower):
+        if SECRET_NAME.search(lower) and not NOT_SECRET.match(lower) and lower not in self._exposed:
             kind |= SECRET
         if len(self) < self.LIMIT and len(name) <= self.LONGEST:
             self[name] = kind
@@ -90,6 +106,16 @@ def without_lines(head: bytes, names: list[bytes]) -> bytes:
     for name in names:
         head = cut_line(head, name)
     return head
+
+
+def credential_hash(fields: Fields, salt: bytes) -> str:
+    """A keyed hash (16 hex digits) of the API key that a request carries, in whichever field; empty without one."""
+    found = {lower: value for name, value in fields if (lower := name.lower()) in CREDENTIALS[:4]}
+    for name in CREDENTIALS[:4]:
+        if name in found:
+            key = found[name].strip(b" \t").rpartition(b" ")[2]  # without a scheme before it
+            return blake2b(key, key=salt, digest_size=8).hexdigest()
+    return ""
 
 
 def connection_options(value: bytes) -> set[bytes]:

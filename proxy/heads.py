@@ -12,7 +12,7 @@ from typing import Final
 
 import httptools
 
-from proxy.framing import NO_BODY, UNTIL_CLOSE, Chunked, Counted, Framing
+from proxy.framing import NO_BODY, SPLICED, UNTIL_CLOSE, Chunked, Counted, Framing
 from proxy.headers import FRAMING, HOP, HOST, KINDS, PROTECTED, SECRET, TRACE, Fields, connection_options
 
 HOST_VALUE: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
@@ -67,10 +67,11 @@ class RequestHead:
     """A request's first line and fields, checked."""
 
     __slots__ = (
-        "fields", "framing", "hop_names", "host", "host_name", "keep_alive", "length_name", "method", "raw",
-        "secret_names", "target", "trace_fields", "version",
+        "credential", "fields", "framing", "hop_names", "host", "host_name", "keep_alive", "length_name", "method",
+        "raw", "secret_names", "target", "trace_fields", "upgrades", "version",
     )  # fmt: skip
 
+    credential: str  # keyed hash of the API key; empty where nobody asks for it
     raw: bytes  # through the empty line
     method: bytes
     target: bytes  # as sent; origin-form
@@ -84,6 +85,7 @@ class RequestHead:
     length_name: bytes  # the spelling of Content-Length, empty without one
     secret_names: list[bytes]  # spellings of the fields that are not captured
     trace_fields: Fields
+    upgrades: bool  # asks for a WebSocket
 
     def again(self, raw: bytes, framing: Framing) -> RequestHead:
         """The same head before another body; `fields` keeps the first one's Content-Length."""
@@ -101,6 +103,8 @@ class RequestHead:
         head.length_name = self.length_name
         head.secret_names = self.secret_names
         head.trace_fields = self.trace_fields
+        head.credential = self.credential
+        head.upgrades = self.upgrades
         return head
 
 
@@ -130,7 +134,7 @@ def read_request_head(raw: bytes, max_fields: int) -> RequestHead:
     try:
         parser.feed_data(raw)
     except httptools.HttpParserUpgrade:
-        pass  # not offered here: the Upgrade field stays on this hop and the exchange goes on as HTTP/1.1
+        pass  # llhttp stops where another protocol could begin; whether one does is said by the answer
     except httptools.HttpParserError as error:
         raise BadHead(str(error)) from None
     head = RequestHead()
@@ -159,8 +163,10 @@ def _read_request_fields(head: RequestHead, fields: Fields) -> None:
     head.hop_names = []
     head.secret_names = []
     head.trace_fields = []
+    head.credential = ""
     length: bytes | None = None
     encoding: bytes | None = None
+    upgrade: list[tuple[bytes, bytes]] = []
     options: set[bytes] = set()
     for name, value in fields:
         kind = KINDS[name]
@@ -182,6 +188,8 @@ def _read_request_fields(head: RequestHead, fields: Fields) -> None:
                 encoding = value.rstrip(b" \t")
             elif lower == b"connection":
                 options |= connection_options(value)
+            elif lower == b"upgrade":
+                upgrade.append((name, value))
         elif kind & TRACE:
             head.trace_fields.append((name, value))
         if kind & HOP:
@@ -197,6 +205,15 @@ def _read_request_fields(head: RequestHead, fields: Fields) -> None:
     if options:
         _add_named_hops(head.hop_names, fields, options)
     head.framing = _request_framing(length, encoding, head.version)
+    may_upgrade = head.method == b"GET" and head.version == b"1.1" and head.framing is NO_BODY
+    head.upgrades = may_upgrade and b"upgrade" in options and is_websocket(upgrade)
+    if head.upgrades:
+        head.hop_names.remove(upgrade[0][0])
+
+
+def is_websocket(upgrade: list[tuple[bytes, bytes]]) -> bool:
+    """Is a WebSocket, and nothing else, what these Upgrade fields name? Nothing else is spliced."""
+    return len(upgrade) == 1 and upgrade[0][1].strip(b" \t").lower() == b"websocket"
 
 
 def _request_framing(length: bytes | None, encoding: bytes | None, version: bytes) -> Framing:
@@ -237,8 +254,8 @@ def _origin_form(head: RequestHead) -> bytes:
     raise BadHead("bad request target")
 
 
-def read_response_head(raw: bytes, method: bytes) -> ResponseHead:
-    """Bytes through the empty line, and the method that was asked → ResponseHead, or BadHead."""
+def read_response_head(raw: bytes, method: bytes, *, upgrades: bool = False) -> ResponseHead:
+    """Bytes through the empty line, and what was asked (method, a WebSocket?) → ResponseHead, or BadHead."""
     collector = _Collector()
     parser = httptools.HttpResponseParser(collector)
     try:
@@ -252,8 +269,8 @@ def read_response_head(raw: bytes, method: bytes) -> ResponseHead:
     head.fields = collector.fields
     head.status = parser.get_status_code()
     head.version = raw[5:8]
-    if not is_status_line(raw[: raw.index(b"\r\n")]) or head.status == 101:
-        raise BadHead("an answer that HTTP/1.1 without upgrades cannot have", 502)
+    if not is_status_line(raw[: raw.index(b"\r\n")]) or (head.status == 101 and not upgrades):
+        raise BadHead("an answer that this request cannot have", 502)
     _read_response_fields(head, method)
     return head
 
@@ -264,6 +281,7 @@ def _read_response_fields(head: ResponseHead, method: bytes) -> None:
     head.keep_alive_timeout = None
     length: bytes | None = None
     encoding: bytes | None = None
+    upgrade: list[tuple[bytes, bytes]] = []
     options: set[bytes] = set()
     for name, value in head.fields:
         kind = KINDS[name]
@@ -281,6 +299,8 @@ def _read_response_fields(head: ResponseHead, method: bytes) -> None:
                 encoding = value.rstrip(b" \t")
             elif lower == b"connection":
                 options |= connection_options(value)
+            elif lower == b"upgrade":
+                upgrade.append((name, value))
             else:
                 head.keep_alive_timeout = _timeout_hint(value)
         if kind & HOP:
@@ -294,6 +314,12 @@ def _read_response_fields(head: ResponseHead, method: bytes) -> None:
             raise BadHead(str(error), 502) from None
     if encoding is not None and head.version == b"1.0":
         raise BadHead("Transfer-Encoding in HTTP/1.0", 502)
+    if head.status == 101:
+        if not is_websocket(upgrade) or b"upgrade" not in options or length is not None or encoding is not None:
+            raise BadHead("a switch to something that was not asked for", 502)
+        head.hop_names = [name for name in head.hop_names if name.lower() not in (b"upgrade", b"connection")]
+        head.framing, head.keep_alive = SPLICED, False
+        return
     head.framing = _response_framing(head.status, method, length, encoding)
     reusable = b"close" not in options and (head.version == b"1.1" or b"keep-alive" in options)
     head.keep_alive = reusable and head.framing is not UNTIL_CLOSE

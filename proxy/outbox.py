@@ -11,31 +11,55 @@ from __future__ import annotations
 
 import asyncio
 
+from proxy.witness import Witness
+
 
 class Outbox:
     """Keeps order; a close that is asked for here comes after the writes that were asked for before it."""
 
-    __slots__ = ("_loop", "_pending")
+    __slots__ = ("_loop", "_pending", "_whole", "compared", "mismatched")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._pending: list[tuple[asyncio.Transport, bytes | None]] = []
+        self._pending: list[tuple[asyncio.Transport, bytes | None, Witness | None]] = []
+        self._whole: list[Witness] = []  # of answers whose last bytes may still be pending
+        self.compared = 0  # whole answers
+        self.mismatched = 0  # of which left otherwise than they came
 
-    def write(self, transport: asyncio.Transport, data: bytes | None) -> None:
-        """Send `data` at the end of this turn; None closes."""
+    def write(self, transport: asyncio.Transport, data: bytes | None, witness: Witness | None = None) -> None:
+        """Send `data` at the end of this turn, before this witness; None closes."""
         if not self._pending:
             self._loop.call_soon(self.flush)
-        self._pending.append((transport, data))
+        self._pending.append((transport, data, witness))
 
     def close(self, transport: asyncio.Transport) -> None:
         """Close once everything asked for before has been handed to the socket."""
         self.write(transport, None)
 
+    def conclude(self, witness: Witness) -> None:
+        """An answer is whole: once all of it is sent, what left is compared with what came."""
+        self._whole.append(witness)
+        if not self._pending:
+            self._compare()
+
     def flush(self) -> None:
         """Send now; for what must come after it."""
         pending, self._pending = self._pending, []
-        for transport, data in pending:
+        for transport, data, witness in pending:
             if data is None:
                 transport.close()
             elif not transport.is_closing():
                 transport.write(data)
+                if witness is not None:
+                    witness.left(data)
+            elif witness is not None:
+                witness.lost = True
+        if self._whole:
+            self._compare()
+
+    def _compare(self) -> None:
+        whole, self._whole = self._whole, []
+        for witness in whole:
+            if not witness.lost:
+                self.compared += 1
+                self.mismatched += not witness.agrees

@@ -1,7 +1,8 @@
 """The documented list of head changes, applied: everything else in a head is forwarded byte for byte.
 
-Requests:  the route's path change · HTTP/1.0 becomes 1.1 · Host · fields that stay on the hop cut · the upstream's
-           own set/remove · trace context by the upstream's mode.
+Requests:  the route's path change · HTTP/1.0 becomes 1.1 · Host · fields that stay on the hop cut, but `Upgrade` and
+           its `Connection` where a WebSocket is asked for · the upstream's own set/remove · trace context by the
+           upstream's mode.
 Responses: fields that stay on the hop cut · `connection: close` added when this connection will close · for an
            HTTP/1.0 client the chunk framing, which it cannot read, is taken off.
 """
@@ -28,6 +29,8 @@ def upstream_head(head: RequestHead, match: Match, trace: Trace) -> bytes:
         raw = replace_value(raw, head.host_name, origin.authority)
     else:
         added += b"Host: " + origin.authority + b"\r\n"
+    if head.upgrades:
+        added += b"Connection: Upgrade\r\n"
     cut = head.hop_names
     if head.trace_fields or origin.removed:
         cut = fields_cut(head, origin, trace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from socket import AF_UNIX, socket
 from time import monotonic_ns
 from typing import Final
@@ -22,6 +22,7 @@ from pipeline.frame import (
 )
 from proxy.client import ClientConnection
 from proxy.flight import Flight
+from proxy.headers import KINDS
 from proxy.outbox import Outbox
 from proxy.routing import Origin, Routes
 from proxy.tee import Budget
@@ -36,7 +37,8 @@ class Counters:
     """What this process has seen since it started; published by whoever runs it."""
 
     __slots__ = (
-        "client_disconnects", "cut", "failures", "invalid_requests", "refusals", "rejected_connections", "requests",
+        "client_disconnects", "cut", "failures", "invalid_requests", "parts", "refusals", "rejected_connections",
+        "requests",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,13 +49,18 @@ class Counters:
         self.failures = 0  # flights that ended with an error of the upstream's side
         self.client_disconnects = 0
         self.cut = 0  # captures with a body cut
+        self.parts = 0  # captures of spliced connections that were not their last
 
 
 class ProxyServer:
     """Built inside a running loop; `start` it on a listening socket."""
 
-    def __init__(self, settings: Proxy, offer: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, settings: Proxy, offer: Callable[[bytes], bool], salt: bytes = b"", exposed: Iterable[str] = ()
+    ) -> None:
         self.settings = settings
+        KINDS.expose(exposed)  # headers that are captured although their names look like credentials
+        self.salt = salt  # with which a request's API key is hashed for its capture; empty: it is not
         self.offer = offer
         self.routes = Routes(settings)
         self._loop = asyncio.get_running_loop()
@@ -155,6 +162,12 @@ class ProxyServer:
                 counters.failures += 1
         if frame.request_cut or frame.response_cut:
             counters.cut += 1
+        self.offer(encode(frame))
+
+    def landed_part(self, frame: Frame) -> None:
+        """A part of a spliced connection is over, the connection is not."""
+        self.counters.parts += 1
+        self.counters.cut += frame.request_cut or frame.response_cut
         self.offer(encode(frame))
 
     def soon(self, callback: Callable[[], None]) -> None:

@@ -13,11 +13,12 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from pipeline.frame import BAD_RESPONSE, UPSTREAM_RESET
-from proxy.framing import Chunked, Framing, FramingError
+from proxy.framing import SPLICED, Chunked, Framing, FramingError
 from proxy.heads import BadHead, ResponseHead, read_response_head
 from proxy.outbox import Outbox
 from proxy.rewrite import client_head
 from proxy.routing import Origin
+from proxy.witness import Witness
 
 if TYPE_CHECKING:
     from proxy.client import ClientConnection
@@ -76,7 +77,8 @@ class UpstreamConnection(asyncio.Protocol):
             data, self.buffer = self.buffer + data, b""
         while (end := data.find(b"\r\n\r\n")) >= 0:
             try:
-                head = read_response_head(data[: end + 4], flight.request.method)
+                request = flight.request
+                head = read_response_head(data[: end + 4], request.method, upgrades=request.upgrades)
             except BadHead:
                 self.fail(BAD_RESPONSE)
                 return
@@ -101,7 +103,10 @@ class UpstreamConnection(asyncio.Protocol):
         flight.response = head
         flight.response_framing = head.framing
         flight.replay = None
-        close = self.client.closes_after(flight, head)
+        flight.witness = Witness()
+        if head.framing is SPLICED:
+            self.client.begin_splice(flight)
+        close = self.client.closes_after(flight, head) and head.framing is not SPLICED
         if flight.request.version == b"1.0" and isinstance(head.framing, Chunked):
             head.framing.payload = []
             flight.unchunked = head.framing
@@ -122,11 +127,20 @@ class UpstreamConnection(asyncio.Protocol):
             data = data[:size]
         assert self.client
         passed = data if flight.unchunked is None else flight.unchunked.take_payload()
-        self.pool.outbox.write(self.client.transport, head + passed if head else passed)
+        witness = flight.witness
+        assert witness
+        if head:
+            witness.came(head)
+        witness.came(passed)
+        self.pool.outbox.write(self.client.transport, head + passed if head else passed, witness)
         if data:
+            if flight.splice is not None:
+                flight.splice.feed(flight.splice.upstream, data)
             tee = flight.response_tee
             tee.mark(now)
             tee.add(data)
+            if flight.splice is not None:
+                self.client.end_full_part(flight)
         if framing.done:
             self.finish(flight, extra)
 

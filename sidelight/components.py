@@ -17,6 +17,7 @@ from processors import PROCESSORS, REDACT, SAMPLE
 from processors.redact import Redact
 from processors.sample import Sample
 from sidelight.registry import exporters_for, processors_for
+from wire import WIRE_FORMATS
 
 STAGES: Final = ("redact", "sample")  # configured among the processors, and part of the pipeline itself
 STRICTNESS: Final = ("full", "redacted", "off")
@@ -62,6 +63,12 @@ def build_components(settings: Settings) -> Components:
             f"exporters.store.content: {settings.store.content} is less strict than processors.redact.content, "
             f"which is {redact.content}; the store can only be stricter"
         )
+    known = [each.name for each in WIRE_FORMATS]
+    problems += [
+        f"proxy.routes.{number}.wire: no wire format is called {route.wire!r}; there are {', '.join(known)}"
+        for number, route in enumerate(settings.proxy.routes)
+        if route.wire and route.wire not in known
+    ]
     if problems:
         raise ConfigError(*problems)
     return Components(redact, sample, evaluators, exporters)

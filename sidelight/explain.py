@@ -69,7 +69,9 @@ def facts(story: Story) -> Table:
         ("asked", asked(story)),
         ("request", f"{story.method} {story.path}"),
         ("answered", answered(story)),
-        ("tokens", f"{amount(story.input_tokens)} in, {amount(story.output_tokens)} out"),
+        ("who", who(story)),
+        ("tokens", tokens(story)),
+        ("cost", "unknown" if story.cost is None else f"{story.cost:.6f} USD"),
         ("time", times(story)),
         ("trace", story.trace_id),
         ("state", state(story)),
@@ -91,6 +93,23 @@ def answered(story: Story) -> str:
     problem = "" if story.error_type is None else f", error {story.error_type}"
     message = story.exchange.error_message if story.exchange else None
     return f"{status}{manner}{problem}" + (f": {message}" if message else "")
+
+
+def who(story: Story) -> str:
+    """User and session, each with the place that told of it where the exchange is still there."""
+    exchange = story.exchange
+    user = f"user {story.user}{found_in(exchange.user_source if exchange else None)}" if story.user else "user unknown"
+    session = f"session {story.session}{found_in(exchange.session_source if exchange else None)}" if story.session else ""
+    return ", ".join(filter(None, (user, session)))
+
+
+def found_in(source: str | None) -> str:
+    return f" (by {source})" if source else ""
+
+
+def tokens(story: Story) -> str:
+    counted = {"provider": ", by the provider's count", "estimated": ", estimated"}.get(story.usage_source or "", "")
+    return f"{amount(story.input_tokens)} in, {amount(story.output_tokens)} out{counted}"
 
 
 def amount(tokens: int | None) -> str:

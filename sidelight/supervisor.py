@@ -220,7 +220,14 @@ class Supervisor:
         fd = listener.fileno()
 
         def setup(status: int) -> dict[str, Any]:
-            return {"settings": self.tree, "hand_off": hand_off.as_list(), "listener": fd, "status": status}
+            return {
+                "settings": self.tree,
+                "hand_off": hand_off.as_list(),
+                "listener": fd,
+                "status": status,
+                "salt": "",
+                "exposed": [],
+            }
 
         return Child(f"proxy {index}", "proxy", setup, (fd, hand_off.small, hand_off.large, hand_off.bell_write))
 

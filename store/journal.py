@@ -29,8 +29,8 @@ RETENTION_BATCH: Final = 1000
 
 INSERT: Final = """
 INSERT OR IGNORE INTO exchange (id, state, started_at, trace_id, upstream, method, path, status, error_type, operation,
-  model, stream, duration, first_chunk, input_tokens, output_tokens, body)
-VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+  model, stream, duration, first_chunk, input_tokens, output_tokens, usage_source, cost, wire, user, session, body)
+VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 FINISH: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ? WHERE id = ?"
 FINISH_WITHOUT_BODY: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ?, body = NULL WHERE id = ?"
 ENTER: Final = """
@@ -40,6 +40,14 @@ EXPIRE: Final = """
 DELETE FROM exchange
 WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done' LIMIT ?)"""
 PENDING: Final = "SELECT id, attempts, body FROM exchange WHERE state = 'pending' AND id > ? ORDER BY id LIMIT ?"
+
+VERSION: Final = 2  # of schema.sql, kept as the file's user_version
+UPGRADES: Final = {  # from each older version to the next
+    1: [
+        f"ALTER TABLE exchange ADD COLUMN {column}"
+        for column in ("usage_source TEXT", "cost REAL", "wire TEXT", "user TEXT", "session TEXT")
+    ],
+}
 
 _decoder = msgspec.msgpack.Decoder(Exchange)
 
@@ -124,7 +132,27 @@ class Journal:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
+        self._upgrade()
         self._db.executescript(resources.files("store").joinpath("schema.sql").read_text())
+
+    def _upgrade(self) -> None:
+        """Bring an older file up to date, all of it or nothing; a newer one is not touched."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if not version and self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'exchange'").fetchone():
+            version = 1  # the first version did not say so
+        if version > VERSION:
+            raise ConfigError(
+                f"exporters.store.path: {self.path} was written by a newer Sidelight (version {version}, this one knows "
+                f"{VERSION}); run that one, or choose another file"
+            )
+
+        def work() -> None:
+            for older in range(version or VERSION, VERSION):
+                for statement in UPGRADES[older]:
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+        self._transaction(work)
 
     def _transaction(self, work: Callable[[], None]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -187,6 +215,11 @@ def row_of(exchange: Exchange, body: bytes | None) -> tuple[Any, ...]:
         timing.first_chunk_at,
         usage.input_tokens,
         usage.output_tokens,
+        usage.source,
+        exchange.cost.total if exchange.cost else None,
+        exchange.wire,
+        exchange.user,
+        exchange.session,
         zlib.compress(body, 1) if body is not None else None,
     )
 

@@ -120,6 +120,11 @@ class Story:
     body_size: int | None  # bytes in the store; None: there is no body
     exchange: Exchange | None  # None also when the body cannot be read
     ledger: tuple[LedgerRow, ...]
+    usage_source: str | None = None
+    cost: float | None = None  # US dollars
+    wire: str | None = None
+    user: str | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

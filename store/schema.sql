@@ -17,6 +17,11 @@ CREATE TABLE IF NOT EXISTS exchange (
   first_chunk   INTEGER,                    -- streams: time to the first chunk with content
   input_tokens  INTEGER,
   output_tokens INTEGER,
+  usage_source  TEXT,                       -- provider, estimated, none
+  cost          REAL,                       -- US dollars; NULL: not known
+  wire          TEXT,                       -- the wire format that read it
+  user          TEXT,                       -- salted hash
+  session       TEXT,
   attempts      INTEGER NOT NULL DEFAULT 0, -- times evaluation was begun
   weight        REAL,                       -- once done: how many exchanges it stands for
   kept          TEXT,                       -- once done: ratio, error, slow, flagged; sampled_out: body is gone

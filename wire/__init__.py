@@ -11,9 +11,11 @@ from pipeline.records import Capture, Exchange
 from wire.anthropic_messages import AnthropicMessages
 from wire.http import bare_exchange
 from wire.openai_chat import OpenAIChat
+from wire.openai_responses import OpenAIResponses
 
 WIRE_FORMATS: tuple[WireFormat, ...] = (  # in order of asking
     OpenAIChat(),
+    OpenAIResponses(),
     AnthropicMessages(),
 )
 SPLICED_FORMATS: tuple[SplicedFormat, ...] = ()  # of what follows a 101
@@ -31,7 +33,7 @@ def exchanges_of(capture: Capture, formats: Mapping[str, str] | None = None) -> 
     try:
         turns = next((spliced.turns(capture) for spliced in SPLICED_FORMATS if spliced.matches(capture)), ())
     except Exception:
-        return tuple(msgspec.structs.replace(each, decode_error="decoder_failed") for each in own)
+        return (msgspec.structs.replace(bare_exchange(capture), wire="websocket", decode_error="decoder_failed"),)
     return own + turns
 
 

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from time import time_ns
 from typing import Any, Final
 
@@ -23,13 +24,13 @@ from pipeline.errors import ConfigError
 from pipeline.proxy_counters import NAMES
 from pipeline.records import EvaluatedExchange
 from pipeline.ring import HandOffFds, HandOffReader
-from pipeline.runner import Runner, Stages
+from pipeline.runner import Runner, Stages, undescribed
 from pipeline.telemetry import Observation, Telemetry
 from pipeline.workers import Spawn, WorkerPool
 from sidelight.components import Components, build_components, stored_form
 from sidelight.process import on_sigterm, read_lines, report, run_in_the_gaps, set_up_logging, start_child
 from store.journal import Journal
-from wire import decode
+from wire import exchanges_of
 
 EXPIRE_EVERY: Final = 600.0  # seconds
 FINISH_WITHIN: Final = 10.0  # seconds the pipeline may go on after it was told to stop
@@ -111,7 +112,14 @@ def to_all(deliveries: Sequence[Delivery]) -> Callable[[EvaluatedExchange], None
 
 def stages_of(settings: Settings, components: Components) -> Stages:
     """The pure steps of the pipeline."""
-    return Stages(decode, components.redact.redact, components.sample.decide, stored_form(settings, components))
+    formats = {route.prefix: route.wire for route in settings.proxy.routes if route.wire}
+    return Stages(
+        partial(exchanges_of, formats=formats),
+        undescribed,
+        components.redact.redact,
+        components.sample.decide,
+        stored_form(settings, components),
+    )
 
 
 def pool_for(settings: Settings, components: Components, runner: Runner, telemetry: Telemetry) -> WorkerPool:

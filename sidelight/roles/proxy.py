@@ -22,7 +22,7 @@ async def run(setup: dict[str, Any]) -> None:
     settings = settings_from(setup["settings"])
     set_up_logging(settings.service.log_level)
     hand_off = HandOffWriter(HandOffFds(*setup["hand_off"]))
-    server = ProxyServer(settings.proxy, hand_off.offer)
+    server = ProxyServer(settings.proxy, hand_off.offer, bytes.fromhex(setup["salt"]), setup["exposed"])
     publish = publisher(server, hand_off)
     stopping = on_sigterm(server.close)
     control = asyncio.ensure_future(read_lines(ignore, stopping.set))
@@ -58,6 +58,9 @@ def publisher(server: ProxyServer, hand_off: HandOffWriter) -> Callable[[], None
             counters.rejected_connections,
             counters.failures,
             counters.client_disconnects,
+            counters.parts,
+            server.outbox.compared,
+            server.outbox.mismatched,
         )
         levels = (server.active_requests, server.open_connections, server.upstream_connections, server.budget.used)
         hand_off.publish([*map(sum, zip(base, sums, strict=True)), *levels])

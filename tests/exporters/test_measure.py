@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from exporters.measure import Measure
-from pipeline.records import EvaluatedExchange, Evaluation, Http, LedgerEntry, Usage
+from pipeline.records import Cost, EvaluatedExchange, Evaluation, Http, LedgerEntry, Usage
 from pipeline.telemetry import MAX_SERIES, HistogramPoint, NumberPoint, Telemetry
-from tests.support.records import MS, TRACE, an_evaluated_exchange, an_exchange
+from tests.support.records import MS, TRACE, an_evaluated_exchange, an_exchange, reported
 
 
 def measured(*exchanges: EvaluatedExchange) -> dict[str, Any]:
@@ -182,3 +182,45 @@ def test_evaluations_are_told_by_outcome_score_and_weight() -> None:
     }
     durations = {dict(p.attributes)["evaluator"]: p.sum for p in metrics["sidelight.evaluation.duration"]}
     assert durations == {"refusal": 0.002, "slow": 1.0}
+
+
+def test_tokens_are_split_by_modality_as_far_as_the_provider_tells() -> None:
+    usage = reported(10, 4, 6, audio__input_tokens=3, text__input_tokens=5, audio__output_tokens=4,
+                     audio__cache_read__input_tokens=2)  # fmt: skip
+    metrics = measured(evaluated_as(usage=usage))
+    counted = {
+        name.rsplit("usage.", 1)[1]: {dict(point.attributes)["gen_ai.token.modality"]: point.value for point in points}
+        for name, points in metrics.items()
+        if ".inference.usage." in name
+    }
+    assert counted == {
+        "input_tokens": {"audio": 3, "text": 5, "unknown": 2},
+        "output_tokens": {"audio": 4},
+        "cache_read.input_tokens": {"audio": 2, "unknown": 4},
+    }
+
+
+def test_estimated_tokens_have_a_counter_of_their_own_and_no_conventional_one() -> None:
+    telemetry = Telemetry()
+    measure = Measure(telemetry)
+    measure.record(evaluated_as(usage=Usage(input_tokens=5, output_tokens=2, source="estimated")))
+    assert not [each.name for each in measure.snapshot().metrics if "token" in each.name]
+    assert telemetry.usage_estimated_tokens.total(**{"gen_ai.token.type": "input"}) == 5
+    assert telemetry.usage_estimated_tokens.total() == 7
+    assert telemetry.usage_exchanges.total(source="estimated", wire="openai_chat", upstream="openai") == 1
+
+
+def test_cost_is_summed_where_it_is_known_and_counted_where_it_is_not() -> None:
+    telemetry = Telemetry()
+    measure = Measure(telemetry)
+    measure.record(evaluated_as(cost=Cost(0.25, 0.2, 0.05, "override")))
+    measure.record(evaluated_as(cost=Cost(0.5, 0.3, 0.2, "genai-prices 0.2.3", estimated=True)))
+    measure.record(evaluated_as())
+    measure.record(evaluated_as(usage=Usage()))
+    assert telemetry.cost_total.total() == 0.75
+    assert telemetry.cost_total.total(estimated=True) == 0.5
+    assert telemetry.cost_unknown.total(**{"gen_ai.request.model": "gpt-4o"}) == 1
+
+
+def test_a_turn_of_a_connection_is_no_http_request_of_its_own() -> None:
+    assert not [name for name in measured(evaluated_as(turn=1)) if name.startswith("http.")]

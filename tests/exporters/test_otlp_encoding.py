@@ -17,9 +17,9 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Limits, encode, request, resource_field
-from pipeline.records import EvaluatedExchange, Evaluation, Http, LedgerEntry, Message, Part, TraceContext, Usage
+from pipeline.records import Cost, EvaluatedExchange, Evaluation, Http, LedgerEntry, Message, Part, TraceContext, Usage
 from tests.support.otlp_receiver import logs_in, spans_in
-from tests.support.records import MS, STARTED_AT, TRACE, an_evaluated_exchange, an_exchange, answer
+from tests.support.records import MS, STARTED_AT, TRACE, an_evaluated_exchange, an_exchange, answer, reported
 
 RESOURCE = {"service.name": "support-bot", "deployment.environment.name": "test"}
 TRACE_ID, SERVER_ID, CLIENT_ID = map(bytes.fromhex, (TRACE.trace_id, TRACE.server_span_id, TRACE.client_span_id))
@@ -107,7 +107,16 @@ def test_a_whole_trace_request_equals_the_official_classes() -> None:
         stream=True,
         timing=msgspec.structs.replace(an_exchange().timing, first_chunk_at=40 * MS),
         parameters={"temperature": 0.5, "max_tokens": 100, "stop_sequences": ["a", "b"]},
-        usage=Usage(9, 3, 4, 2, 1),
+        usage=reported(9, 3, 4, 2, 1, audio__input_tokens=2, web_searches=1, input_audio_seconds=0.5),
+        cost=Cost(0.75, 0.5, 0.25, "genai-prices 0.2.3", estimated=True),
+        user="0123456789abcdef",
+        user_source="header",
+        session="s-1",
+        session_source="history",
+        conversation="conv_1",
+        prompt_fingerprint="fedcba9876543210",
+        context=("a document",),
+        context_source="tools",
         http=http_as(query="a=1", user_agent="OpenAI/Python"),
         attributes={"openai.response.system_fingerprint": "fp_1"},
     )
@@ -168,6 +177,22 @@ def test_a_whole_trace_request_equals_the_official_classes() -> None:
                 "gen_ai.usage.cache_read.input_tokens": 4,
                 "gen_ai.usage.cache_write.input_tokens": 2,
                 "gen_ai.usage.reasoning.output_tokens": 1,
+                "gen_ai.usage.audio.input_tokens": 2,
+                "sidelight.usage.web_searches": 1,
+                "sidelight.usage.input_audio_seconds": 0.5,
+                "sidelight.usage.source": "provider",
+                "sidelight.cost.total": 0.75,
+                "sidelight.cost.input": 0.5,
+                "sidelight.cost.output": 0.25,
+                "sidelight.cost.source": "genai-prices 0.2.3",
+                "sidelight.cost.estimated": True,
+                "user.hash": "0123456789abcdef",
+                "sidelight.user.source": "header",
+                "session.id": "s-1",
+                "sidelight.session.source": "history",
+                "gen_ai.conversation.id": "conv_1",
+                "sidelight.prompt.fingerprint": "fedcba9876543210",
+                "sidelight.context.source": "tools",
                 "openai.response.system_fingerprint": "fp_1",
                 "server.address": "api.openai.com",
                 "server.port": 443,
@@ -466,3 +491,23 @@ def test_whatever_a_client_sent_the_official_classes_can_read_it(
     evaluated = EvaluatedExchange(exchange, (an_entry(evaluations=tuple(evaluations)),))
     assert len(list(spans_in(trace_request(evaluated, limits=Limits("full"))))) == 2 + len(evaluations)
     assert len(list(logs_in(logs_request(evaluated)))) == len(evaluations)
+
+
+def test_estimated_tokens_are_never_told_under_the_conventions_names() -> None:
+    usage = Usage(input_tokens=9, output_tokens=3, source="estimated")
+    (resource,) = trace_request(an_evaluated_exchange(exchange=an_exchange(usage=usage))).resource_spans
+    (span,) = resource.scope_spans[1].spans
+    told = {each.key: each.value.int_value or each.value.string_value for each in span.attributes}
+    assert {key: value for key, value in told.items() if "usage" in key} == {
+        "sidelight.usage.source": "estimated",
+        "sidelight.usage.estimated.input_tokens": 9,
+        "sidelight.usage.estimated.output_tokens": 3,
+    }
+
+
+def test_a_turn_is_a_child_of_its_connection_and_tells_nothing_of_http() -> None:
+    (resource,) = trace_request(an_evaluated_exchange(exchange=an_exchange(turn=2))).resource_spans
+    (scope,) = resource.scope_spans
+    (span,) = scope.spans
+    assert (scope.scope.name, span.parent_span_id) == ("sidelight.genai", SERVER_ID)
+    assert {each.key: each.value.int_value for each in span.attributes}["sidelight.exchange.turn"] == 2

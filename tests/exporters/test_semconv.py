@@ -35,7 +35,7 @@ PUBLISHED = {
     for value in vars(module).values()
     if isinstance(value, str)
 }
-DEVELOPMENT = {"http.request.body.size", "http.response.body.size"}
+DEVELOPMENT = {"http.request.body.size", "http.response.body.size", "session.id", "user.hash"}
 DEPRECATED = {
     "gen_ai.system",
     "gen_ai.prompt",
@@ -51,7 +51,12 @@ DEPRECATED = {
 def attribute_names() -> set[str]:
     named = {value for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str)}
     parameters = {semconv.PARAMETER_PREFIX + name for name in semconv.PARAMETERS}
-    return {name for name in named if "." in name and "@" not in name} | parameters | set(semconv.USAGE.values())
+    return (
+        {name for name in named if "." in name and "@" not in name}
+        | parameters
+        | set(semconv.USAGE.values())
+        | set(semconv.USAGE_DETAILS.values())
+    )
 
 
 def instruments() -> dict[str, Instrument]:

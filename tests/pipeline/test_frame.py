@@ -267,3 +267,16 @@ def test_a_secret_never_stays_whatever_stands_around_it(around: str, rest: str) 
     secret = "CANARY" + rest
     assert "CANARY" not in without_secret_query(f"/x?{around}&api_key={secret}&{around}")
     assert "CANARY" not in without_secret_query(f"/x?key={secret}")
+
+
+def test_parts_of_a_spliced_connection_have_ids_of_their_own_and_both_sides_times() -> None:
+    parts = [there(part=n, last=n == 2, request_marks=[0, BEGAN + 5, 4, BEGAN + 9]) for n in range(3)]
+    assert [(each.part, each.last) for each in parts] == [(0, False), (1, False), (2, True)]
+    assert len({each.id for each in parts}) == 3
+    assert {each.trace.client_span_id for each in parts} == {"00f067aa0ba902b7"}
+    assert parts[0].request_arrivals == ((0, 5), (4, 9))
+    assert len(there(client_span_id=2**64 - 1, part=1).id) == 32
+
+
+def test_a_credentials_hash_arrives_where_there_is_one() -> None:
+    assert (there(credential="0123").credential, there().credential) == ("0123", None)

@@ -16,13 +16,13 @@ from pipeline import frame
 from pipeline.frame import Frame
 from pipeline.records import Capture, EvaluatedExchange, Exchange, LedgerEntry
 from pipeline.ring import HandOffFds, HandOffReader, HandOffWriter
-from pipeline.runner import MAX_LIVES, Runner, Source, Stages, set_aside, unchanged, without_content
+from pipeline.runner import MAX_LIVES, Runner, Source, Stages, set_aside, unchanged, undescribed, without_content
 from pipeline.telemetry import Telemetry
 from processors.redact import Redact
 from processors.sample import Sample
-from tests.support.records import an_exchange, answer
+from tests.support.records import a_capture, an_exchange, answer
 from tests.support.sidecar import eventually
-from wire import decode
+from wire import exchanges_of
 
 CANARY = "canary@private.example"
 PASSED = LedgerEntry("judge", "pass")
@@ -171,9 +171,14 @@ class Scene:
         self.telemetry = Telemetry()
         self.delivered: list[EvaluatedExchange] = []
         self.measured: list[EvaluatedExchange] = []
-        self.stages = Stages(
-            **{"decode": self._decode, "redact": self._redact, "sample": Sample().decide, "stored": unchanged} | stages
-        )
+        usual = {
+            "decode": self._decode,
+            "describe": self._describe,
+            "redact": self._redact,
+            "sample": Sample().decide,
+            "stored": unchanged,
+        }
+        self.stages = Stages(**usual | stages)
         self.runner = Runner(
             [self.source, *sources],
             self.stages,
@@ -185,9 +190,13 @@ class Scene:
         self.pool.on_done = self.runner.on_done
         self.runner.pool = self.pool  # type: ignore[assignment]
 
-    def _decode(self, capture: Capture) -> Exchange:
+    def _decode(self, capture: Capture) -> tuple[Exchange, ...]:
         self.log.append("decode")
-        return decode(capture)
+        return exchanges_of(capture)
+
+    def _describe(self, capture: Capture, exchange: Exchange) -> Exchange:
+        self.log.append("describe")
+        return undescribed(capture, exchange)
 
     def _redact(self, exchange: Exchange) -> Exchange:
         self.log.append("redact")
@@ -209,7 +218,7 @@ async def test_a_capture_goes_its_way_in_order() -> None:
     async with Scene().run() as scene:
         scene.source.put(a_frame(1))
         await scene.done(1)
-    assert scene.log[:5] == ["decode", "redact", "add", "submit", "finish"]
+    assert scene.log[:6] == ["decode", "describe", "redact", "add", "submit", "finish"]
     (finished,) = scene.journal.finished
     assert (number_of(finished.exchange), finished.entries, finished.kept) == (1, (PASSED,), "ratio")
     assert scene.delivered == scene.measured == [finished]
@@ -348,7 +357,7 @@ async def test_what_a_former_life_left_pending_is_evaluated() -> None:
 async def test_what_was_journaled_and_still_is_in_the_hand_off_is_evaluated_once() -> None:
     capture = frame.decode(a_frame(1))
     scene = Scene()
-    scene.journal.left = [(capture.id, 0, decode(capture))]
+    scene.journal.left = [(capture.id, 0, exchanges_of(capture)[0])]
     scene.source.frames = [a_frame(1), a_frame(2)]
     async with scene.run():
         await scene.done(2)
@@ -437,7 +446,8 @@ async def test_other_stages_apply_from_the_next_capture_on() -> None:
     async with Scene().run() as scene:
         scene.source.put(a_frame(1))
         await scene.done(1)
-        scene.runner.stages = Stages(decode, Redact(content="off").redact, Sample().decide, unchanged)
+        redact = Redact(content="off").redact
+        scene.runner.stages = Stages(exchanges_of, undescribed, redact, Sample().decide, unchanged)
         scene.source.put(a_frame(2))
         await scene.done(2)
     assert [exchange.content for exchange in scene.pool.submitted] == ["redacted", "off"]
@@ -456,3 +466,21 @@ def test_without_content_no_text_is_left() -> None:
         error_message=CANARY,
     )
     assert CANARY.encode() not in msgspec.json.encode(without_content(exchange))
+
+
+async def test_every_exchange_of_one_capture_goes_its_way_and_none_of_another() -> None:
+    def several(capture: Capture) -> tuple[Exchange, ...]:
+        (exchange,) = exchanges_of(capture)
+        turns = range(0 if "?nothing" in capture.target else 3)
+        return tuple(msgspec.structs.replace(exchange, id=f"{exchange.id[:-1]}{turn}", turn=turn) for turn in turns)
+
+    async with Scene(decode=several).run() as scene:
+        scene.source.put(a_frame(1).replace(b"/v1/chat/completions ", b"/v1/chat/comp?nothing "))
+        scene.source.put(a_frame(2))
+        await scene.done(3)
+    assert [each.exchange.turn for each in scene.journal.finished] == [0, 1, 2]
+    assert scene.telemetry.exchange_accepted.total() == 3
+
+
+def test_what_a_request_says_of_who_asks_goes_no_further_even_where_nobody_reads_it() -> None:
+    assert undescribed(a_capture(), an_exchange(claims={"user": "alice"})).claims == {}

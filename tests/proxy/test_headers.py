@@ -15,6 +15,7 @@ from proxy.headers import (
     Kinds,
     append_lines,
     connection_options,
+    credential_hash,
     cut_line,
     replace_value,
     without_lines,
@@ -58,7 +59,8 @@ def test_a_name_that_carries_none_is_plain(name: bytes) -> None:
         (b"Connection", HOP | FRAMING),
         (b"Keep-Alive", HOP | FRAMING),
         (b"TE", HOP),
-        (b"Upgrade", HOP),
+        (b"Upgrade", HOP | FRAMING),
+        (b"Sec-WebSocket-Protocol", SECRET),
         (b"Proxy-Connection", HOP),
         (b"HTTP2-Settings", HOP),
         (b"Proxy-Authorization", HOP | SECRET),
@@ -123,3 +125,36 @@ def test_one_line_is_cut_for_each_spelling() -> None:
 def test_connection_options_are_a_list_in_any_case_with_any_spacing() -> None:
     assert connection_options(b" Close,\tX-Hop ,, keep-alive") == {b"close", b"x-hop", b"keep-alive"}
     assert connection_options(b"") == set()
+
+
+def test_what_is_exposed_is_captured_but_never_a_credential() -> None:
+    kinds = Kinds()
+    assert kinds[b"X-Session-Id"] == SECRET
+    kinds.expose(["x-session-id", "Authorization", "cookie"])
+    assert [kinds[name] for name in (b"X-Session-Id", b"x-session-id", b"X-Session-Key")] == [PLAIN, PLAIN, SECRET]
+    assert kinds[b"Authorization"] == kinds[b"Cookie"] == SECRET
+
+
+SALT = b"s" * 32
+
+
+def test_a_key_has_one_hash_in_whichever_field_it_comes() -> None:
+    fields = [(b"Authorization", b"Bearer sk-1"), (b"authorization", b"  bearer  sk-1 "), (b"X-API-Key", b"sk-1"),
+              (b"api-key", b"sk-1"), (b"x-goog-api-key", b"sk-1")]  # fmt: skip
+    hashes = {credential_hash([(b"Accept", b"*/*"), field], SALT) for field in fields}
+    assert len(hashes) == 1
+    assert len(hashes.pop()) == 16
+
+
+def test_other_keys_and_other_salts_have_other_hashes_and_no_key_has_none() -> None:
+    one = [(b"x-api-key", b"sk-1")]
+    other = [(b"x-api-key", b"sk-2")]
+    hashes = {credential_hash(one, SALT), credential_hash(one, b"other"), credential_hash(other, SALT)}
+    assert len(hashes) == 3
+    assert credential_hash([(b"Cookie", b"a"), (b"X-Other-Key", b"b")], SALT) == ""
+
+
+def test_the_first_of_several_credentials_tells_whose_the_request_is() -> None:
+    key = (b"X-Api-Key", b"sk-1")
+    bearer = (b"Authorization", b"Bearer t")
+    assert credential_hash([key, bearer], SALT) == credential_hash([bearer], SALT)

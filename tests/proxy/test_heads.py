@@ -107,9 +107,27 @@ def test_a_field_that_is_both_named_and_known_is_listed_once() -> None:
     assert sorted(head.hop_names) == [b"Connection", b"Keep-Alive", b"Proxy-Connection"]
 
 
-def test_an_upgrade_is_not_taken_up_and_the_request_goes_on() -> None:
-    head = read(request(b"Connection: Upgrade", b"Upgrade: websocket", start=b"GET /ws HTTP/1.1"))
-    assert (sorted(head.hop_names), head.keep_alive) == ([b"Connection", b"Upgrade"], True)
+def test_a_websocket_that_is_asked_for_stays_asked_for() -> None:
+    head = read(request(b"Connection: keep-alive, Upgrade", b"Upgrade: WebSocket", start=b"GET /ws HTTP/1.1"))
+    assert (head.upgrades, head.hop_names) == (True, [b"Connection"])
+
+
+@pytest.mark.parametrize(
+    ("start", "fields"),
+    [
+        (b"GET /ws HTTP/1.1", [b"Connection: Upgrade", b"Upgrade: h2c"]),
+        (b"GET /ws HTTP/1.1", [b"Connection: Upgrade", b"Upgrade: websocket, h2c"]),
+        (b"GET /ws HTTP/1.1", [b"Connection: Upgrade", b"Upgrade: websocket", b"Upgrade: websocket"]),
+        (b"GET /ws HTTP/1.1", [b"Connection: close", b"Upgrade: websocket"]),
+        (b"GET /ws HTTP/1.1", [b"Connection: Upgrade", b"Upgrade: websocket", b"Content-Length: 3"]),
+        (b"GET /ws HTTP/1.0", [b"Connection: Upgrade", b"Upgrade: websocket"]),
+        (b"POST /ws HTTP/1.1", [b"Connection: Upgrade", b"Upgrade: websocket", b"Content-Length: 0"]),
+    ],
+)
+def test_any_other_upgrade_is_not_taken_up_and_the_request_goes_on(start: bytes, fields: list[bytes]) -> None:
+    head = read(request(*fields, start=start))
+    assert not head.upgrades
+    assert b"Upgrade" in head.hop_names
 
 
 def test_credentials_and_trace_fields_are_listed() -> None:

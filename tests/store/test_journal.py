@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.records import EvaluatedExchange, Evaluation, Exchange, LedgerEntry
+from pipeline.records import Cost, EvaluatedExchange, Evaluation, Exchange, LedgerEntry
 from pipeline.runner import without_content
 from store.journal import Journal
 from store.queries import LedgerSums, Story, ledger_sums, opened, story
@@ -278,3 +278,38 @@ async def test_what_is_abandoned_is_done_with_an_error_for_every_evaluator(tmp_p
         rows = db.execute("SELECT evaluator, outcome, reason FROM ledger ORDER BY evaluator").fetchall()
     db.close()
     assert rows == [("pii", "error", "unreadable"), ("refusal", "error", "unreadable")]
+
+
+OLD_SCHEMA = """
+CREATE TABLE exchange (id TEXT PRIMARY KEY, state TEXT NOT NULL, started_at INTEGER NOT NULL, trace_id TEXT NOT NULL,
+  upstream TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, status INTEGER, error_type TEXT, operation TEXT,
+  model TEXT, stream INTEGER NOT NULL, duration INTEGER NOT NULL, first_chunk INTEGER, input_tokens INTEGER,
+  output_tokens INTEGER, attempts INTEGER NOT NULL DEFAULT 0, weight REAL, kept TEXT, body BLOB) STRICT;
+INSERT INTO exchange (id, state, started_at, trace_id, upstream, method, path, stream, duration)
+VALUES ('old', 'pending', 1, 't', 'u', 'POST', '/', 0, 5);
+"""
+
+
+def with_sqlite(path: Path, script: str) -> None:
+    db = sqlite3.connect(path)
+    db.executescript(script)
+    db.close()
+
+
+async def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with_sqlite(path, OLD_SCHEMA)
+    for _ in range(2):  # and stays so
+        async with Journal(str(path)) as journal:
+            assert "old" in [identity for identity, _, _ in await all_pending(journal)]
+            await journal.add([with_body(numbered(1, cost=Cost(0.25, 0.2, 0.05, "override"), user="u1"))])
+    told, _ = await asyncio.to_thread(told_of, str(path), numbered(1).id)
+    assert (told.cost, told.usage_source, told.wire, told.user) == (0.25, "provider", "openai_chat", "u1")
+
+
+async def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with_sqlite(path, "PRAGMA user_version = 99;")
+    with pytest.raises(ConfigError, match="written by a newer Sidelight"):
+        async with Journal(str(path)):
+            pass
