@@ -2,13 +2,17 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test bench image
+.PHONY: demo test test-clients bench image
 
 demo: .venv/.run        ## set up, then show Sidelight at work, offline
 	.venv/bin/sidelight demo
 
 test: .venv/.dev        ## set up, then pass every check and test
 	scripts/check
+
+test-clients: .venv/.dev ## set up, then run published clients through Sidelight; writes docs/clients.md
+	scripts/fetch-clients
+	.venv/bin/python -m pytest -m clients tests/clients --write-table
 
 bench: .venv/.dev       ## set up, then measure side by side with nginx and a textbook proxy
 	.venv/bin/python -m bench

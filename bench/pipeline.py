@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from bench import formats
 from bench.machine import PROXY_CPU, described
 from bench.measure import percentile
 from bench.payloads import PATH, STREAM_HEAD, answer, last_chunks, request, word_chunk
@@ -34,7 +35,9 @@ from pipeline.evaluate import Heartbeat, Task, evaluate
 from pipeline.frame import Frame
 from pipeline.records import EvaluatedExchange, Exchange, LedgerEntry
 from pipeline.telemetry import Telemetry
-from processors import PROCESSORS, REDACT, SAMPLE
+from processors import PROCESSORS
+from processors.redact import Redact
+from processors.sample import Sample
 from store.journal import Journal
 from wire import decode
 
@@ -118,8 +121,8 @@ class Line:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.redact = REDACT().redact
-        self.sample = SAMPLE().decide
+        self.redact = Redact().redact
+        self.sample = Sample().decide
         self.measure = Measure(Telemetry()).record
         self.heartbeat = Heartbeat(memoryview(bytearray(Heartbeat.SIZE)).cast("Q"))
         self.tasks = msgspec.msgpack.Decoder(list[Task])
@@ -195,6 +198,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sidelight-bench-") as directory:
         costs = uvloop.run(measured(asked.seconds, Path(directory) / "bench.db"))
     print(table(costs))
+    decoding = formats.measured()
+    print()
+    print(formats.table(decoding))
     if asked.json:
         asked.json.write_text(json.dumps({"machine": described(), "cpu_us": costs}, indent=2) + "\n")
 

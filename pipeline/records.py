@@ -118,7 +118,8 @@ class Message(Struct, frozen=True, omit_defaults=True):
     finish_reason: str | None = None  # stop, length, content_filter, tool_call, refusal, error; None: it never came
 
 
-UsageSource = Literal["provider", "estimated", "none"]
+# repeated: reported with an answer that was made before; the `usage` stage decides whether it was ever counted.
+UsageSource = Literal["provider", "estimated", "none", "repeated"]
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -156,6 +157,7 @@ DETAILS: Mapping[str, str | None] = {
     "rejected_prediction.output_tokens": "output_tokens",
     "input_characters": None,
     "input_audio_seconds": None,
+    "input_images": None,
     "output_images": None,
     "web_searches": None,
     "code_executions": None,
@@ -245,10 +247,10 @@ class Exchange(Struct, frozen=True):
     user: str | None = None  # salted hash
     user_source: str | None = None  # where it was found: user, safety_identifier, header, credential, …
     session: str | None = None
-    session_source: str | None = None  # header, conversation, response, history
+    session_source: str | None = None  # header, conversation, baggage, response, connection, history
     prompt_fingerprint: str | None = None  # hash of the system prompt without its variables
     context: tuple[str, ...] = ()  # what the answer should be grounded in
-    context_source: str | None = None  # header, tools, citations, delimiters, json_path
+    context_source: str | None = None  # header, metadata, tools, citations, delimiters, json_path
     cost: Cost | None = None  # None: not known, never 0 for that
     content: Literal["full", "redacted", "off"] = "full"  # what the texts here are
     findings: Mapping[str, Mapping[str, int]] = {}  # what redaction found: side (input, output) → kind → count

@@ -1,4 +1,5 @@
-"""The way of every capture: decode → describe → redact → journal (pending) → evaluate → sample → journal (done) → export.
+"""The way of every capture: decode → describe → redact → journal (pending) → evaluate → sample → journal (done) →
+export.
 
     hand-off ──read──▶ decode … redact ──▶ journal.add ──▶ worker pool ──▶ sample ──▶ journal.finish ──▶ deliveries
                           one batch at a time                  on_done: one by one, gathered into batches
@@ -194,7 +195,8 @@ class Runner:
         if not records:
             self._resumed.clear()  # what a former life journaled and had not let go of has come by
             return False
-        read = [exchange for record in records for exchange in self._read(record)]
+        captures = sorted(filter(None, map(self._decoded, records)), key=ended_at)  # of all proxies, as they ended
+        read = [exchange for capture in captures for exchange in self._read(capture)]
         exchanges = [exchange for exchange in read if exchange.id not in self._resumed]
         self.pending += len(exchanges)
         await self._add(exchanges)
@@ -205,21 +207,31 @@ class Runner:
         await asyncio.sleep(0)
         return True
 
-    def _read(self, record: bytes) -> list[Exchange]:
-        """Bytes → redacted exchanges; bytes that nobody can read are counted and lost."""
+    def _decoded(self, record: bytes) -> Capture | None:
+        """Bytes → capture; bytes that nobody can read are counted and lost."""
+        try:
+            return frame.decode(record)
+        except Exception as error:
+            self._unreadable(error)
+            return None
+
+    def _read(self, capture: Capture) -> list[Exchange]:
+        """Capture → redacted exchanges; one that fails a stage is counted and lost."""
         stages = self.stages
         try:
-            capture = frame.decode(record)
             exchanges = [stages.redact(stages.describe(capture, exchange)) for exchange in stages.decode(capture)]
         except Exception as error:  # one capture must not stop the others
-            self._telemetry.decode_errors.add(1, (("kind", "unreadable_capture"),))
-            self._trouble(f"decode: {type(error).__name__}")  # its text could quote content
+            self._unreadable(error)
             return []
         for exchange in exchanges:
             self._telemetry.exchange_accepted.add(1, (("wire", exchange.wire),))
             if exchange.decode_error is not None:
                 self._telemetry.decode_errors.add(1, (("kind", exchange.decode_error),))
         return exchanges
+
+    def _unreadable(self, error: Exception) -> None:
+        self._telemetry.decode_errors.add(1, (("kind", "unreadable_capture"),))
+        self._trouble(f"decode: {type(error).__name__}")  # its text could quote content
 
     async def _add(self, exchanges: list[Exchange]) -> None:
         rows = [(exchange, msgspec.msgpack.encode(self.stages.stored(exchange))) for exchange in exchanges]
@@ -270,6 +282,11 @@ def set_aside(evaluators: tuple[str, ...]) -> tuple[LedgerEntry, ...]:
     """The outcomes of an exchange under which Sidelight died too often."""
     now = time_ns()
     return tuple(LedgerEntry(name, "error", "pipeline_crashed", started_at=now) for name in evaluators)
+
+
+def ended_at(capture: Capture) -> int:
+    """When its last byte passed; ns since the epoch."""
+    return capture.started_at + capture.ended_at
 
 
 def undescribed(capture: Capture, exchange: Exchange) -> Exchange:

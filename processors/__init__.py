@@ -1,8 +1,11 @@
-"""Exchange → Evaluations, one file each; and the two stages before them, redaction and sampling."""
+"""Exchange → Evaluations, one file each; and the stages that every exchange passes whether it is evaluated or not."""
 
 from __future__ import annotations
 
 from pipeline.contracts import Processor
+from processors.context import Context
+from processors.cost import Pricing
+from processors.identify import Identify
 from processors.json_valid import JsonValid
 from processors.latency import Latency
 from processors.pii import Pii
@@ -12,6 +15,7 @@ from processors.repetition import Repetition
 from processors.sample import Sample
 from processors.tool_arguments import ToolArguments
 from processors.truncation import Truncation
+from processors.usage import CountTokens
 
 PROCESSORS: dict[str, type[Processor]] = {
     "refusal": Refusal,
@@ -22,5 +26,11 @@ PROCESSORS: dict[str, type[Processor]] = {
     "latency": Latency,
     "tool_arguments": ToolArguments,
 }
-REDACT = Redact
-SAMPLE = Sample
+STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
+    "context": Context,
+    "usage": CountTokens,
+    "cost": Pricing,
+    "identify": Identify,
+    "redact": Redact,
+    "sample": Sample,
+}

@@ -18,6 +18,7 @@ from processors.sensitive import BYTES, KINDS, SECRET_NAME, Hit, find, looks_sec
 
 Content = Literal["full", "redacted", "off"]
 STRICTNESS = get_args(Content)
+COPIES = "copies"  # of texts whose findings are counted where they stand
 MAX_DEPTH = 100  # levels of nested JSON that are walked; deeper ones are removed
 SECRET_KEY = re.compile(SECRET_NAME.decode() + r"\Z", re.IGNORECASE)
 JSON_STRING = re2.compile(rb'"(?:[^"\\]|\\(?s:.))*"?', BYTES)
@@ -59,12 +60,12 @@ class Masking:
         self._kinds = kinds
         self._patterns = patterns
         self._numbers: dict[str, dict[bytes, int]] = {}
-        self._counts: dict[str, Counter[str]] = {"input": Counter(), "output": Counter()}
+        self._counts: dict[str, Counter[str]] = {"input": Counter(), "output": Counter(), COPIES: Counter()}
         self._side = "input"
 
     def findings(self) -> dict[str, dict[str, int]]:
         """Side → kind → occurrences; sides without any are left out."""
-        return {side: dict(counts) for side, counts in self._counts.items() if counts}
+        return {side: dict(counts) for side, counts in self._counts.items() if counts and side != COPIES}
 
     def add(self, findings: Mapping[str, Mapping[str, int]]) -> None:
         """Count what was found before, too."""
@@ -83,7 +84,11 @@ class Masking:
             parameters=self.json(exchange.parameters),
             output_schema=self.json(exchange.output_schema),
             attributes=self.json(exchange.attributes),
+            conversation=self._optional(exchange.conversation),
+            session=self._optional(exchange.session),
         )
+        self._side = COPIES
+        masked = _replaced(masked, context=_each(self.text, exchange.context))
         self._side = "output"
         return _replaced(
             masked,
@@ -101,6 +106,9 @@ class Masking:
             name=self._optional(part.name),
             arguments=self.json(part.arguments),
             response=self.json(part.response),
+            server_tool_call=self.json(part.server_tool_call),
+            server_tool_call_response=self.json(part.server_tool_call_response),
+            citations=self.json(part.citations),
             uri=self._optional(part.uri),
         )
 
@@ -178,6 +186,7 @@ def without_content(exchange: Exchange) -> Exchange:
         output_messages=_each(_empty_message, exchange.output_messages),
         tool_definitions=_each(_bare_definition, exchange.tool_definitions),
         error_message=None,
+        context=(),
     )
 
 
@@ -186,7 +195,16 @@ def _empty_message(message: Message) -> Message:
 
 
 def _empty_part(part: Part) -> Part:
-    return _replaced(part, content=None, arguments=None, response=None, uri=None)
+    return _replaced(
+        part,
+        content=None,
+        arguments=None,
+        response=None,
+        server_tool_call=None,
+        server_tool_call_response=None,
+        citations=(),
+        uri=None,
+    )
 
 
 def _bare_definition(definition: Json) -> Json:

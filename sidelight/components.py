@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from config.build import build_all, build_one
@@ -13,13 +14,16 @@ from pipeline.errors import ConfigError
 from pipeline.inputs import INPUTS
 from pipeline.records import Exchange
 from pipeline.runner import unchanged, without_content
-from processors import PROCESSORS, REDACT, SAMPLE
+from processors import PROCESSORS, STAGES
+from processors.context import Context
+from processors.cost import Pricing
+from processors.identify import Identify
 from processors.redact import Redact
 from processors.sample import Sample
+from processors.usage import CountTokens
 from sidelight.registry import exporters_for, processors_for
 from wire import WIRE_FORMATS
 
-STAGES: Final = ("redact", "sample")  # configured among the processors, and part of the pipeline itself
 STRICTNESS: Final = ("full", "redacted", "off")
 
 
@@ -27,6 +31,10 @@ STRICTNESS: Final = ("full", "redacted", "off")
 class Components:
     """Everything that the `processors` and `exporters` sections name."""
 
+    context: Context
+    usage: CountTokens
+    cost: Pricing
+    identify: Identify
     redact: Redact
     sample: Sample
     evaluators: Mapping[str, Processor]
@@ -43,10 +51,12 @@ def build_components(settings: Settings) -> Components:
         except ConfigError as error:
             problems.extend(error.problems)
 
-    stages = settings.processors
-    redact = attempt(lambda: build_one(("processors", "redact"), stages.get("redact") or {}, REDACT))
-    sample = attempt(lambda: build_one(("processors", "sample"), stages.get("sample") or {}, SAMPLE))
-    evaluators = attempt(lambda: build_evaluators(stages))
+    def stage(name: str) -> Any:
+        return build_one(("processors", name), settings.processors.get(name) or {}, STAGES[name])
+
+    stages = {name: attempt(partial(stage, name)) for name in STAGES}
+    redact = stages["redact"]
+    evaluators = attempt(lambda: build_evaluators(settings.processors))
     problems += [
         f"processors.{name}: requires {each!r}, which no exchange has; there are {', '.join(INPUTS)}"
         for name, evaluator in (evaluators or {}).items()
@@ -71,13 +81,18 @@ def build_components(settings: Settings) -> Components:
     ]
     if problems:
         raise ConfigError(*problems)
-    return Components(redact, sample, evaluators, exporters)
+    return Components(**stages, evaluators=evaluators, exporters=exporters)
 
 
 def build_evaluators(processors: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Processor]:
     """The processors that judge, by id."""
-    named = {identity: options for identity, options in processors.items() if identity not in STAGES}
+    named = evaluators_among(processors)
     return build_all("processors", named, processors_for(named))
+
+
+def evaluators_among(processors: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    """The section without the stages, which are the pipeline's own and whose options evaluators need not see."""
+    return {identity: dict(options or {}) for identity, options in processors.items() if identity not in STAGES}
 
 
 def stored_form(settings: Settings, components: Components) -> Callable[[Exchange], Exchange]:

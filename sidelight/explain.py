@@ -99,7 +99,9 @@ def who(story: Story) -> str:
     """User and session, each with the place that told of it where the exchange is still there."""
     exchange = story.exchange
     user = f"user {story.user}{found_in(exchange.user_source if exchange else None)}" if story.user else "user unknown"
-    session = f"session {story.session}{found_in(exchange.session_source if exchange else None)}" if story.session else ""
+    session = (
+        f"session {story.session}{found_in(exchange.session_source if exchange else None)}" if story.session else ""
+    )
     return ", ".join(filter(None, (user, session)))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +16,7 @@ from rich.text import Text
 from config.build import option_names
 from config.settings import Settings, Store
 from exporters import EXPORTERS
-from processors import PROCESSORS, REDACT, SAMPLE
+from processors import PROCESSORS, STAGES
 from sidelight.components import build_components
 from wire import WIRE_FORMATS
 
@@ -26,7 +27,7 @@ STORE: Final = "Keeps exchanges and outcomes in one SQLite file; there in any ca
 def list_components(console: Console) -> None:
     """Every component that ships, with its options and their defaults."""
     families: dict[str, Mapping[str, Any]] = {
-        "processors": {"redact": REDACT, "sample": SAMPLE, **PROCESSORS},
+        "processors": {**STAGES, **PROCESSORS},
         "exporters": EXPORTERS,
     }
     for family, registry in families.items():
@@ -76,7 +77,7 @@ def print_config(settings: Settings) -> str:
     components = build_components(settings)
     tree = settings.model_dump(mode="json")
     store = tree.pop("store") | {"content": settings.store.content or components.redact.content}
-    stages = {"redact": components.redact, "sample": components.sample, **components.evaluators}
+    stages = {name: getattr(components, name) for name in STAGES} | dict(components.evaluators)
     tree["processors"] = {name: options_in_effect(component) for name, component in stages.items()}
     exporters = {name: options_in_effect(component) for name, component in components.exporters.items()}
     tree["exporters"] = exporters | {"store": store}
@@ -99,4 +100,4 @@ def plain(value: Any) -> Any:
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (tuple, list, frozenset, set)):
         return [plain(each) for each in value]
-    return value
+    return REDACTED if isinstance(value, SecretStr) else value

@@ -29,8 +29,9 @@ from config.settings import Settings
 from console.health import serve_health
 from pipeline.errors import ConfigError
 from pipeline.ring import HandOffFds
-from sidelight.components import build_components
+from sidelight.components import Components, build_components
 from sidelight.process import start_child
+from store.salt import salt_beside
 
 FIRST_BACKOFF: Final = 0.1
 MAX_BACKOFF: Final = 10.0
@@ -147,6 +148,8 @@ class Supervisor:
     def __init__(self, tree: Mapping[str, Any], reload: Callable[[], Mapping[str, Any]] | None = None) -> None:
         self.tree = dict(tree)
         self.settings = settings_from(tree)
+        self._components = build_components(self.settings)
+        self._salt = b""  # of every hash; known once `run` has begun
         self.address = ""  # where the proxies listen, known once `run` has bound it
         self._read_again = reload
         self._draining = False
@@ -156,7 +159,7 @@ class Supervisor:
 
     async def run(self, on_ready: Callable[[Supervisor], None] = lambda _: None) -> int:
         """Until a signal; the exit code. ConfigError before anything has started."""
-        build_components(self.settings)
+        self._salt = self._components.identify.own_salt or salt_beside(self.settings.store.path)
         async with AsyncExitStack() as stack:
             listeners = self._listen(stack)
             hand_offs = [self._hand_off(stack) for _ in listeners]
@@ -174,6 +177,14 @@ class Supervisor:
                 if isinstance(ended, ConfigError):
                     raise ended
         return 0
+
+    def _told_to_proxies(self, components: Components) -> dict[str, Any]:
+        """The headers that captures must hold, and the salt with which they hold a hash of the API key."""
+        identify = components.identify
+        return {
+            "exposed": sorted(identify.headers_read | components.context.headers_read),
+            "salt": (identify.own_salt or self._salt).hex() if identify.wants_credential else "",
+        }
 
     # -- starting -------------------------------------------------------------------------------------------------
 
@@ -211,7 +222,13 @@ class Supervisor:
 
         def setup(status: int) -> dict[str, Any]:
             again = child.restarts > 0  # somebody waits for the first start, and nobody for a later one
-            return {"settings": self.tree, "hand_offs": lists, "status": status, "in_the_gaps": again}
+            return {
+                "settings": self.tree,
+                "hand_offs": lists,
+                "status": status,
+                "in_the_gaps": again,
+                "salt": self._salt.hex(),
+            }
 
         child = Child("pipeline", "pipeline", setup, fds)
         return child
@@ -225,8 +242,7 @@ class Supervisor:
                 "hand_off": hand_off.as_list(),
                 "listener": fd,
                 "status": status,
-                "salt": "",
-                "exposed": [],
+                **self._told_to_proxies(self._components),
             }
 
         return Child(f"proxy {index}", "proxy", setup, (fd, hand_off.small, hand_off.large, hand_off.bell_write))
@@ -293,7 +309,7 @@ class Supervisor:
             return
         try:
             tree = dict(self._read_again())
-            build_components(settings_from(tree))
+            components = build_components(settings_from(tree))
         except ConfigError as error:
             for problem in error.problems:
                 log.error("not reloaded: %s", problem)
@@ -301,6 +317,10 @@ class Supervisor:
         for section in sorted(set(tree) | set(self.tree)):
             if section not in RELOADABLE and tree.get(section) != self.tree.get(section):
                 log.warning("%s has changed: that needs a restart; the running one stays as it was", section)
+        if self._told_to_proxies(components) != self._told_to_proxies(self._components):
+            log.warning(
+                "processors: the headers, credential or salt that captures need have changed: that needs a restart"
+            )
         self.tree = self.tree | {section: tree.get(section, {}) for section in RELOADABLE}
         self._children[0].tell({"settings": self.tree})
         log.info("reloaded: %s", ", ".join(RELOADABLE))

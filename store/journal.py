@@ -142,8 +142,8 @@ class Journal:
             version = 1  # the first version did not say so
         if version > VERSION:
             raise ConfigError(
-                f"exporters.store.path: {self.path} was written by a newer Sidelight (version {version}, this one knows "
-                f"{VERSION}); run that one, or choose another file"
+                f"exporters.store.path: {self.path} was written by a newer Sidelight (version {version}; this one "
+                f"knows {VERSION}); run that one, or choose another file"
             )
 
         def work() -> None:

@@ -15,13 +15,13 @@ from pydantic import BaseModel
 from config.load import load, settings_from, walk
 from config.settings import Settings
 from exporters import EXPORTERS
-from processors import PROCESSORS, REDACT, SAMPLE
+from processors import PROCESSORS, STAGES
 from sidelight.cli import parser
 from sidelight.components import build_components, with_defaults
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "configuration.md"
-COMPONENTS: dict[str, Any] = {"redact": REDACT, "sample": SAMPLE, **PROCESSORS, **EXPORTERS}
+COMPONENTS: dict[str, Any] = {**STAGES, **PROCESSORS, **EXPORTERS}
 SET_BY_THE_APPLICATION = {("otlp", "resource")}
 ENVIRONMENT = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "OTLP_TOKEN": "k"}
 

@@ -8,17 +8,56 @@ import msgspec
 
 from pipeline.contracts import SplicedFormat, WireFormat
 from pipeline.records import Capture, Exchange
+from wire.anthropic_batches import AnthropicBatches
+from wire.anthropic_count_tokens import AnthropicCountTokens
 from wire.anthropic_messages import AnthropicMessages
+from wire.bedrock_converse import BedrockConverse
+from wire.bedrock_invoke import BedrockInvoke
+from wire.cohere_chat import CohereChat
+from wire.cohere_chat_v1 import CohereChatV1
+from wire.cohere_embed import CohereEmbed
+from wire.gemini import Gemini
+from wire.gemini_embeddings import GeminiEmbeddings
 from wire.http import bare_exchange
+from wire.ollama import Ollama
+from wire.ollama_embeddings import OllamaEmbeddings
+from wire.openai_audio import OpenAIAudio
 from wire.openai_chat import OpenAIChat
+from wire.openai_completions import OpenAICompletions
+from wire.openai_embeddings import OpenAIEmbeddings
+from wire.openai_images import OpenAIImages
+from wire.openai_moderations import OpenAIModerations
+from wire.openai_realtime import OpenAIRealtime
 from wire.openai_responses import OpenAIResponses
+from wire.openai_responses_socket import OpenAIResponsesSocket
+from wire.rerank import Rerank
 
 WIRE_FORMATS: tuple[WireFormat, ...] = (  # in order of asking
     OpenAIChat(),
     OpenAIResponses(),
+    OpenAICompletions(),
+    OpenAIEmbeddings(),
+    OpenAIModerations(),
     AnthropicMessages(),
+    AnthropicCountTokens(),
+    AnthropicBatches(),
+    BedrockConverse(),
+    BedrockInvoke(),
+    OpenAIImages(),
+    OpenAIAudio(),
+    Gemini(),
+    GeminiEmbeddings(),
+    Ollama(),
+    OllamaEmbeddings(),
+    CohereChat(),
+    CohereChatV1(),
+    CohereEmbed(),
+    Rerank(),
 )
-SPLICED_FORMATS: tuple[SplicedFormat, ...] = ()  # of what follows a 101
+SPLICED_FORMATS: tuple[SplicedFormat, ...] = (  # of what follows a 101
+    OpenAIRealtime(),
+    OpenAIResponsesSocket(),
+)
 
 
 def exchanges_of(capture: Capture, formats: Mapping[str, str] | None = None) -> tuple[Exchange, ...]:

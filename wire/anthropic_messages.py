@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
+from wire.bodies import MAX_DEPTH, deeper
 from wire.http import header, path_of
 from wire.media import blob, uri
 from wire.reading import (
@@ -19,7 +21,7 @@ from wire.reading import (
     given,
     tool_definition,
 )
-from wire.shapes import Shapes
+from wire.shapes import Shapes, first_given
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -33,11 +35,20 @@ DELTAS = {
     "text_delta": ("text", "text"),
     "thinking_delta": ("thinking", "thinking"),
     "input_json_delta": ("tool_use", "partial_json"),
+    "compaction_delta": ("compaction", "content"),
 }
+CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
+# Vertex names the model in its path; `count-tokens` stands there for another method.
+VERTEX_PATH = re.compile(r"/publishers/anthropic/models/(?!count-tokens:)([^/:]+):(rawPredict|streamRawPredict)$")
+TIERS = {
+    "ephemeral_5m_input_tokens": "cache_write_5m.input_tokens",
+    "ephemeral_1h_input_tokens": "cache_write_1h.input_tokens",
+}
+SERVER_TOOLS = {"web_search_requests": "web_searches", "code_execution_requests": "code_executions"}
 
 
 class AnthropicMessages(JsonApi):
-    """POST …/v1/messages, one JSON body or server-sent events."""
+    """POST …/v1/messages and Vertex's …/models/{model}:rawPredict, one JSON body or server-sent events."""
 
     name: ClassVar[str] = "anthropic_messages"
     provider: ClassVar[str] = "anthropic"
@@ -45,9 +56,11 @@ class AnthropicMessages(JsonApi):
 
     def matches(self, capture: Capture) -> bool:
         path = path_of(capture).rstrip("/")
-        if capture.method != "POST" or not path.endswith("/messages"):
+        if capture.method != "POST":
             return False
-        return path.endswith("/v1/messages") or header(capture.request_headers, "anthropic-version") is not None
+        if path.endswith("/messages"):
+            return path.endswith("/v1/messages") or header(capture.request_headers, "anthropic-version") is not None
+        return VERTEX_PATH.search(path) is not None
 
     def decode(self, capture: Capture) -> Exchange:
         return decode_call(capture, self)
@@ -55,6 +68,7 @@ class AnthropicMessages(JsonApi):
     def asked(self, call: Call, shapes: Shapes) -> Asked:
         request = call.body
         wanted = shapes.record(shapes.record(request.get("output_config")).get("format"))
+        vertex = VERTEX_PATH.search(call.path)
         return Asked(
             input_messages=_input_messages(request, shapes),
             system_instructions=_parts(request.get("system"), shapes),
@@ -62,6 +76,9 @@ class AnthropicMessages(JsonApi):
             parameters=_parameters(request, shapes),
             output_type="json" if wanted.get("type") == "json_schema" else None,
             output_schema=wanted.get("schema"),
+            model=vertex[1] if vertex else None,
+            stream=True if vertex and vertex[2] == "streamRawPredict" else None,
+            claims=_claims(request, shapes),
         )
 
     def answer(self, call: Call, shapes: Shapes) -> MessageAnswer:
@@ -104,6 +121,14 @@ def _parameters(request: dict[str, Any], shapes: Shapes) -> dict[str, Json]:
             "reasoning.level": shapes.text(shapes.record(request.get("output_config")).get("effort")),
         }
     )
+
+
+def _claims(request: dict[str, Any], shapes: Shapes) -> dict[str, str]:
+    """Who asks, and the message whose thread goes on."""
+    metadata = shapes.record(request.get("metadata"))
+    claims = {f"metadata.{name}": value for name, value in metadata.items() if type(value) is str}
+    previous = shapes.text(shapes.record(request.get("thread")).get("previous_message_id"))
+    return claims | ({"previous_response_id": previous} if previous else {})
 
 
 class MessageAnswer:
@@ -151,7 +176,7 @@ class MessageAnswer:
     def _start_block(self, event: dict[str, Any]) -> bool:
         head = self._shapes.record(event.get("content_block"))
         self._add_block(event.get("index"), Block(head))
-        return head.get("type") == "tool_use" or bool(head.get("text") or head.get("thinking"))
+        return head.get("type") in CALLS or bool(head.get("text") or head.get("thinking"))
 
     def _add_block(self, index: Json, block: Block) -> Block:
         self._blocks.append(block)
@@ -163,9 +188,11 @@ class MessageAnswer:
 
     def _delta(self, event: dict[str, Any]) -> bool:
         delta = self._shapes.record(event.get("delta"))
+        if "citation" in delta:
+            self._block(event.get("index"), "text").cite(delta["citation"])
         kind, member = DELTAS.get(self._shapes.text(delta.get("type")) or "", (None, ""))
         if kind is None:
-            return False  # a signature, a citation
+            return False  # a citation, a signature
         piece = self._shapes.text(delta.get(member))
         if piece:
             self._block(event.get("index"), kind).add(member, piece)
@@ -182,15 +209,27 @@ class MessageAnswer:
         head = self._message or {}
         return Answered(
             response_id=self._shapes.text(head.get("id")),
-            response_model=self._shapes.text(head.get("model")),
-            output_messages=self._output_messages(),
+            response_model=self._model(head),
+            output_messages=self._output_messages(head),
             usage=_usage(self._usage, self._shapes),
+            attributes=given(
+                {
+                    "anthropic.response.service_tier": self._shapes.text(self._usage.get("service_tier")),
+                    "anthropic.response.speed": self._shapes.text(self._usage.get("speed")),
+                }
+            ),
         )
 
-    def _output_messages(self) -> tuple[Message, ...]:
-        if self._message is None and not self._blocks:
+    def _model(self, head: dict[str, Any]) -> str | None:
+        """Where another model took over in the midst of the answer, the last that did."""
+        models = [fallback for block in self._blocks if (fallback := block.fallback(self._shapes))]
+        return models[-1] if models else self._shapes.text(head.get("model"))
+
+    def _output_messages(self, head: dict[str, Any]) -> tuple[Message, ...]:
+        """llama-server leaves `message_start` out of the shortest streams: a reason to stop makes a message, too."""
+        if self._message is None and not self._blocks and not self._stop_reason:
             return ()
-        role = self._shapes.text((self._message or {}).get("role")) or "assistant"
+        role = self._shapes.text(head.get("role")) or "assistant"
         parts = _block_parts([block.whole() for block in self._blocks], self._shapes)
         return (Message(role, parts, finish_reason=self._stop_reason),)
 
@@ -198,18 +237,31 @@ class MessageAnswer:
 class Block:
     """One content block, its text piece by piece."""
 
-    __slots__ = ("_head", "_pieces")
+    __slots__ = ("_citations", "_head", "_pieces")
 
     def __init__(self, head: dict[str, Any]) -> None:
         self._head = head
         self._pieces: dict[str, list[str]] = {}
+        self._citations: list[Json] = []
 
     def add(self, member: str, piece: str) -> None:
         self._pieces.setdefault(member, []).append(piece)
 
+    def cite(self, citation: Json) -> None:
+        self._citations.append(citation)
+
+    def fallback(self, shapes: Shapes) -> str | None:
+        """The model that goes on from here, if the block says that one does."""
+        if self._head.get("type") != "fallback":
+            return None
+        return shapes.text(shapes.record(self._head.get("to")).get("model"))
+
     def whole(self) -> dict[str, Any]:
         """The block as it would have come in one piece."""
         block = dict(self._head)
+        if self._citations:
+            begun = block.get("citations")
+            block["citations"] = [*(begun if type(begun) is list else []), *self._citations]
         for member, pieces in self._pieces.items():
             text = "".join(pieces)
             if member == "partial_json":
@@ -221,19 +273,37 @@ class Block:
 
 
 def _usage(usage: dict[str, Any], shapes: Shapes) -> Usage:
-    """The conventions' input tokens hold the cached ones, Anthropic's do not."""
+    """The conventions' input tokens hold the cached ones, Anthropic's do not.
+
+    A compaction is made by the same model but counted only as an iteration. An advisor's iterations stay out: they
+    are another model's, at another price.
+    """
     if not usage:
         return Usage()
-    read = shapes.count(usage.get("cache_read_input_tokens"))
-    written = shapes.count(usage.get("cache_creation_input_tokens"))
-    uncached = shapes.count(usage.get("input_tokens"))
+    counted = [usage, *[each for each in shapes.records(usage.get("iterations")) if each.get("type") == "compaction"]]
+    read = _sum(counted, "cache_read_input_tokens", shapes)
+    written = _sum(counted, "cache_creation_input_tokens", shapes)
+    uncached = _sum(counted, "input_tokens", shapes)
     return Usage(
         input_tokens=None if uncached is None else uncached + (read or 0) + (written or 0),
-        output_tokens=shapes.count(usage.get("output_tokens")),
+        output_tokens=_sum(counted, "output_tokens", shapes),
         cache_read_input_tokens=read,
         cache_write_input_tokens=written,
         reasoning_output_tokens=shapes.count(shapes.record(usage.get("output_tokens_details")).get("thinking_tokens")),
+        details=_details(counted, shapes),
     )
+
+
+def _sum(counted: list[dict[str, Any]], name: str, shapes: Shapes) -> int | None:
+    counts = [count for each in counted if (count := shapes.count(each.get(name))) is not None]
+    return sum(counts) if counts else None
+
+
+def _details(counted: list[dict[str, Any]], shapes: Shapes) -> dict[str, float]:
+    tiers = [shapes.record(each.get("cache_creation")) for each in counted]
+    tools = shapes.record(counted[0].get("server_tool_use"))
+    written = {name: _sum(tiers, tier, shapes) for tier, name in TIERS.items()}
+    return given(written | {name: shapes.count(tools.get(requests)) for requests, name in SERVER_TOOLS.items()})
 
 
 def _parts(content: Json, shapes: Shapes) -> tuple[Part, ...]:
@@ -252,35 +322,108 @@ def _block_parts(blocks: Iterable[dict[str, Any]], shapes: Shapes) -> tuple[Part
 def _parts_of(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
     """One block is one part, but what a tool's result holds besides text follows it; empty text is none."""
     kind = shapes.text(block.get("type"))
-    match kind:
-        case "text":
-            text = shapes.text(block.get("text"))
-            return (Part("text", content=text),) if text else ()
-        case "thinking":
-            thinking = shapes.text(block.get("thinking"))
-            return (Part("reasoning", content=thinking),) if thinking else ()
-        case "tool_use":
-            return (_tool_call(block, shapes),)
-        case "tool_result":
-            return _tool_result(block, shapes)
-        case "image" | "document":
-            return _source_parts(kind, shapes.record(block.get("source")), shapes)
-        case "search_result":
-            return _parts(block.get("content"), shapes)
-        case _:
-            return (Part("generic", name=kind, id=shapes.text(block.get("id"))),)
+    if read := BLOCKS.get(kind or ""):
+        return read(block, shapes)
+    if kind and kind.endswith("_tool_result"):
+        return (_server_tool_result(kind.removesuffix("_tool_result"), block, shapes),)
+    return (Part("generic", name=kind, id=shapes.text(block.get("id"))),)
 
 
-def _tool_call(block: dict[str, Any], shapes: Shapes) -> Part:
-    arguments = arguments_of(block.get("input"))
-    return Part("tool_call", id=shapes.text(block.get("id")), name=shapes.text(block.get("name")), arguments=arguments)
+def _text(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    text = shapes.text(block.get("text"))
+    cited = [_citation(citation, shapes) for citation in shapes.records(block.get("citations"))]
+    return (Part("text", content=text, citations=tuple(cited)),) if text else ()
+
+
+def _citation(citation: dict[str, Any], shapes: Shapes) -> Json:
+    """What was cited and where it stands, whichever of the kinds of place that is."""
+    text = shapes.text
+    return given(
+        {
+            "text": text(citation.get("cited_text")),
+            "title": text(first_given(citation.get("title"), citation.get("document_title"))),
+            "uri": text(first_given(citation.get("url"), citation.get("source"))),
+            "file_id": text(citation.get("file_id")),
+        }
+    )
+
+
+def _thinking(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    thinking = shapes.text(block.get("thinking"))
+    return (Part("reasoning", content=thinking),) if thinking else ()
+
+
+def _compaction(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    return (Part("compaction", content=shapes.text(block.get("content"))),)
+
+
+def _search_result(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    return _parts(block.get("content"), shapes)
+
+
+def _media(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    return _source_parts(shapes.text(block.get("type")) or "", shapes.record(block.get("source")), shapes)
+
+
+def _container_upload(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    return (Part("file", file_id=shapes.text(block.get("file_id"))),)
+
+
+def _tool_call(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    name, arguments = shapes.text(block.get("name")), arguments_of(block.get("input"))
+    return (Part("tool_call", id=shapes.text(block.get("id")), name=name, arguments=arguments),)
+
+
+def _server_tool_call(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    name, asked = shapes.text(block.get("name")), arguments_of(block.get("input"))
+    told = asked if type(asked) is dict else given({"input": asked})
+    return (_server_part(block, name, {**told, "type": name}, shapes),)
+
+
+def _mcp_call(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
+    server, asked = shapes.text(block.get("server_name")), arguments_of(block.get("input"))
+    told = given({"type": "mcp", "server_name": server, "arguments": asked})
+    return (_server_part(block, shapes.text(block.get("name")), told, shapes),)
+
+
+def _server_part(block: dict[str, Any], name: str | None, told: Json, shapes: Shapes) -> Part:
+    return Part("server_tool_call", id=shapes.text(block.get("id")), name=name, server_tool_call=told)
 
 
 def _tool_result(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
     parts = _parts(block.get("content"), shapes)
     text = "\n".join(part.content or "" for part in parts if part.type == "text")
     media = [part for part in parts if part.type != "text"]
-    return (Part("tool_call_response", id=shapes.text(block.get("tool_use_id")), response=text), *media)
+    tool_id, failed = shapes.text(block.get("tool_use_id")), block.get("is_error") is True
+    return (Part("tool_call_response", id=tool_id, response=text, is_error=failed), *media)
+
+
+def _server_tool_result(kind: str, block: dict[str, Any], shapes: Shapes) -> Part:
+    """A tool of Anthropic's says what it found, or why it failed by an error code."""
+    content = block.get("content")
+    failed = block.get("is_error") is True or (type(content) is dict and "error_code" in content)
+    told = None if deeper(content, MAX_DEPTH) else _legible(content)
+    said = given({"type": kind, "content": told})
+    return Part(
+        "server_tool_call_response",
+        id=shapes.text(block.get("tool_use_id")),
+        server_tool_call_response=said,
+        is_error=failed,
+    )
+
+
+def _legible(value: Json) -> Json:
+    """Without what is encrypted or binary."""
+    if type(value) is list:
+        return [_legible(each) for each in value]
+    if type(value) is not dict:
+        return value
+    hidden = {"data"} if value.get("type") == "base64" else set()
+    if value.get("file_type", "text") != "text":
+        hidden.add("content")
+    return {
+        name: _legible(each) for name, each in value.items() if name not in hidden and not name.startswith("encrypted_")
+    }
 
 
 def _source_parts(modality: str, source: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
@@ -301,3 +444,18 @@ def _source_parts(modality: str, source: dict[str, Any], shapes: Shapes) -> tupl
         case _:
             shapes.odd()
             return (Part("generic", name=modality),)
+
+
+BLOCKS: Mapping[str, Callable[[dict[str, Any], Shapes], tuple[Part, ...]]] = {
+    "text": _text,
+    "thinking": _thinking,
+    "tool_use": _tool_call,
+    "tool_result": _tool_result,
+    "server_tool_use": _server_tool_call,
+    "mcp_tool_use": _mcp_call,
+    "image": _media,
+    "document": _media,
+    "search_result": _search_result,
+    "container_upload": _container_upload,
+    "compaction": _compaction,
+}

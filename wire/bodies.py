@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import re
+import sys
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple, Protocol
 
+import brotli
 import orjson
 
 from pipeline.records import Headers, Json
 from wire.http import header
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 MAX_EXPANDED = 16 * 2**20  # bytes; JSON of nothing but brackets takes twenty times that in memory
 MAX_RATIO = 200  # a stream of near-identical chunks packs about fifty-fold
 FREE_EXPANSION = 2**20  # bytes; up to here any ratio is harmless
-MAX_MEMBERS = 64  # of one gzip body
+MAX_MEMBERS = 64  # of one gzip or zstd body
 MAX_CODINGS = 2  # one upon the other
 MAX_SALVAGED = 2 * 2**20  # bytes; the salvage walks in Python
 MAX_DEPTH = 128  # of JSON; the journal's encoder recurses, so what passes here must fit its stack
+
+STEP: Final = 4096  # bytes; what is broken takes no more with it
+BROTLI_STEP: Final = 2**16  # bytes; its buffer grows past what it is asked for, the more the larger that is
+WINDOW_LOG: Final = 23  # 8 MiB, all that HTTP allows (RFC 9659)
+ZSTD_OPTIONS: Final[Mapping[int, int]] = {zstd.DecompressionParameter.window_log_max: WINDOW_LOG}
+CODINGS: Final = frozenset(("gzip", "deflate", "br", "zstd"))
 
 Arrivals = tuple[tuple[int, int], ...]  # (offset, time), as in Capture
 
@@ -32,9 +45,9 @@ class Body(NamedTuple):
 
 
 def expand(data: bytes, headers: Headers, arrivals: Arrivals = ()) -> Body:
-    """Undo the content encoding: identity, gzip, deflate (with or without the zlib wrapper).
+    """Undo the content encoding: identity, gzip, deflate (with or without the zlib wrapper), br, zstd.
 
-    Problems: content_encoding_unsupported (no data), content_encoding_broken (what arrived in the pieces before),
+    Problems: content_encoding_unsupported (no data), content_encoding_broken (what could be read before),
     expansion_limit (as much as it allows).
     """
     body = Body(data, arrivals)
@@ -43,59 +56,104 @@ def expand(data: bytes, headers: Headers, arrivals: Arrivals = ()) -> Body:
         return body
     codings = [coding.strip().lower().removeprefix("x-") for coding in packed.split(",")]
     codings = [coding for coding in codings if coding not in ("", "identity")]
-    if len(codings) > MAX_CODINGS or not {"gzip", "deflate"}.issuperset(codings):
+    if len(codings) > MAX_CODINGS or not CODINGS.issuperset(codings):
         return Body(b"", problem="content_encoding_unsupported")
     for coding in reversed(codings):
         if body.problem is None:
-            body = _inflate(body, _window_bits(coding, body.data))
+            body = _unpack(body, coding)
     return body
 
 
-def _window_bits(coding: str, data: bytes) -> int:
-    """What zlib calls the wrapper: 31 gzip, 15 zlib, -15 none."""
-    if coding == "gzip":
-        return 31
-    wrapped = len(data) >= 2 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
-    return 15 if wrapped else -15
-
-
-def _inflate(body: Body, window_bits: int) -> Body:
-    inflater = _Inflater(window_bits, min(MAX_EXPANDED, max(FREE_EXPANSION, MAX_RATIO * len(body.data))))
+def _unpack(body: Body, coding: str) -> Body:
+    limit = min(MAX_EXPANDED, max(FREE_EXPANSION, MAX_RATIO * len(body.data)))
+    unpacker = _Unpacker("zlib" if coding == "deflate" and _is_wrapped(body.data) else coding, limit)
     arrivals = []
     for piece, arrived_at in _pieces(body):
-        arrivals.append((len(inflater.expanded), arrived_at))
-        inflater.feed(piece)
-    return Body(bytes(inflater.expanded), tuple(arrivals) if body.arrivals else (), inflater.problem)
+        arrivals.append((len(unpacker.expanded), arrived_at))
+        unpacker.feed(piece)
+    return Body(bytes(unpacker.expanded), tuple(arrivals) if body.arrivals else (), unpacker.problem)
 
 
-class _Inflater:
-    """Undoes one gzip (of any number of members) or deflate coding, piece by piece, up to a limit."""
+def _is_wrapped(data: bytes) -> bool:
+    """Does it begin as zlib's wrapper of deflate does?"""
+    return len(data) >= 2 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
 
-    def __init__(self, window_bits: int, limit: int) -> None:
+
+class _Member(Protocol):
+    """One compressed stream, as zlib's objects undo it."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _Brotli:
+    """A member in brotli."""
+
+    unused_data = b""  # what follows the end is an error
+
+    def __init__(self) -> None:
+        self._stream = brotli.Decompressor()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._stream.is_finished())
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Give `max_length` bytes or a little more while there are any."""
+        expanded = bytearray(self._stream.process(data, output_buffer_limit=BROTLI_STEP))
+        while len(expanded) < max_length and not self._stream.can_accept_more_data():
+            expanded += self._stream.process(b"", output_buffer_limit=BROTLI_STEP)
+        return bytes(expanded)
+
+
+MEMBERS: Final[Mapping[str, Callable[[], _Member]]] = {
+    "gzip": lambda: zlib.decompressobj(31),
+    "zlib": lambda: zlib.decompressobj(15),
+    "deflate": lambda: zlib.decompressobj(-15),
+    "br": _Brotli,
+    "zstd": lambda: zstd.ZstdDecompressor(options=ZSTD_OPTIONS),
+}
+
+
+class _Unpacker:
+    """Undoes one coding, piece by piece, up to a limit."""
+
+    def __init__(self, coding: str, limit: int) -> None:
         self.expanded = bytearray()
         self.problem: str | None = None
-        self._window_bits = window_bits
+        self._coding = coding
         self._limit = limit
         self._members = 0
-        self._member = zlib.decompressobj(window_bits)
+        self._member: _Member | None = None
 
     def feed(self, piece: bytes) -> None:
-        while piece and self.problem is None and not self._ended():
+        for start in range(0, len(piece), STEP):
+            self._feed(piece[start : start + STEP])
+
+    def _feed(self, data: bytes) -> None:
+        while data and self.problem is None and (member := self._begun()):
             try:
-                self.expanded += self._member.decompress(piece, self._limit + 1 - len(self.expanded))
-            except zlib.error:
+                self.expanded += member.decompress(data, self._limit + 1 - len(self.expanded))
+            except (zlib.error, zstd.ZstdError, brotli.error):
                 self.problem = "content_encoding_broken"
             if len(self.expanded) > self._limit or self._members > MAX_MEMBERS:
                 self.problem = "expansion_limit"
                 del self.expanded[self._limit :]
-            piece = self._member.unused_data
+            data = member.unused_data
 
-    def _ended(self) -> bool:
-        """Only gzip may begin again after its end."""
-        if self._member.eof and self._window_bits == 31:
-            self._member = zlib.decompressobj(self._window_bits)
+    def _begun(self) -> _Member | None:
+        """The member under way. After its end only gzip and zstd may begin again."""
+        if self._member and self._member.eof and self._coding not in ("gzip", "zstd"):
+            return None
+        if self._member is None or self._member.eof:
+            self._member = MEMBERS[self._coding]()
             self._members += 1
-        return self._member.eof
+        return self._member
 
 
 def _pieces(body: Body) -> Iterator[tuple[bytes, int]]:

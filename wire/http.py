@@ -12,7 +12,9 @@ KNOWN_PATHS = (
     "/v1/chat/completions",
     "/v1/chat/completions/{id}",
     "/v1/chat/completions/{id}/messages",
+    "/v1/chat/deferred-completion/{id}",
     "/v1/completions",
+    "/v1/fim/completions",
     "/v1/responses",
     "/v1/responses/compact",
     "/v1/responses/input_tokens",
@@ -23,7 +25,10 @@ KNOWN_PATHS = (
     "/v1/conversations/{id}",
     "/v1/conversations/{id}/items",
     "/v1/embeddings",
+    "/v1/multimodalembeddings",
+    "/v1/contextualizedembeddings",
     "/v1/moderations",
+    "/v1/chat/moderations",
     "/v1/rerank",
     "/v1/score",
     "/v1/audio/speech",
@@ -44,6 +49,14 @@ KNOWN_PATHS = (
     "/openai/deployments/{id}/chat/completions",
     "/openai/deployments/{id}/completions",
     "/openai/deployments/{id}/embeddings",
+    "/openai/responses/{id}",
+    "/openai/responses/{id}/cancel",
+    "/openai/deployments/{id}/audio/speech",
+    "/openai/deployments/{id}/audio/transcriptions",
+    "/openai/deployments/{id}/audio/translations",
+    "/openai/deployments/{id}/images/generations",
+    "/openai/deployments/{id}/images/edits",
+    "/openai/realtime",
     # Anthropic
     "/v1/messages",
     "/v1/messages/count_tokens",
@@ -53,10 +66,14 @@ KNOWN_PATHS = (
     "/v1/messages/batches/{id}/results",
     "/v1/complete",
     # Gemini
+    "/projects/{project}/locations/{location}/publishers/{publisher}/models/{id}:{verb}",
+    "/projects/{project}/locations/{location}/endpoints/{id}:{verb}",
     "/v1/models/{id}:{verb}",
     "/v1beta/models",
     "/v1beta/models/{id}",
     "/v1beta/models/{id}:{verb}",
+    "/v1beta/tunedModels/{id}:{verb}",
+    "/v1alpha/models/{id}:{verb}",
     # Ollama
     "/api/chat",
     "/api/generate",
@@ -65,6 +82,8 @@ KNOWN_PATHS = (
     "/api/tags",
     "/api/show",
     # Cohere
+    "/v1/chat",
+    "/v1/embed",
     "/v2/chat",
     "/v2/embed",
     "/v2/rerank",
@@ -75,7 +94,17 @@ KNOWN_PATHS = (
     "/model/{id}/invoke-with-response-stream",
 )
 # A server mounted elsewhere leaves out the version; asked last, since each is the end of a longer path above.
-UNVERSIONED_PATHS = ("/chat/completions", "/completions", "/responses", "/embeddings", "/messages")
+UNVERSIONED_PATHS = (
+    "/chat/completions",
+    "/completions",
+    "/completion",
+    "/infill",
+    "/responses",
+    "/embeddings",
+    "/embedding",
+    "/messages",
+    "/rerank",
+)
 
 PROVIDERS = {
     "api.openai.com": "openai",
@@ -88,8 +117,12 @@ PROVIDERS = {
     "generativelanguage.googleapis.com": "gcp.gemini",
     "googleapis.com": "gcp.vertex_ai",
     "amazonaws.com": "aws.bedrock",
+    "api.aws": "aws.bedrock",
     "api.cohere.com": "cohere",
     "api.cohere.ai": "cohere",
+    "ollama.com": "ollama",
+    "api.jina.ai": "jina",
+    "api.voyageai.com": "voyageai",
     "ml.cloud.ibm.com": "ibm.watsonx.ai",
     "api.perplexity.ai": "perplexity",
     "api.x.ai": "x_ai",
@@ -114,9 +147,14 @@ def path_of(capture: Capture) -> str:
     return capture.target.partition("?")[0]
 
 
+def _with_model_ids(source: str) -> str:
+    """Bedrock's model ids have colons, and not every client encodes them."""
+    return source.replace(r"/model/\{id\}/", "/model/[^/]+/")
+
+
 def _pattern(paths: tuple[str, ...]) -> re.Pattern[str]:
     """One pattern for all: the group that matched is the path's number."""
-    sources = [re.sub(r"\\{\w+\\}", "[^/:]+", re.escape(path)) for path in paths]
+    sources = [re.sub(r"\\{\w+\\}", "[^/:]+", _with_model_ids(re.escape(path))) for path in paths]
     return re.compile("(?:" + "|".join(f"({source})" for source in sources) + ")/?$")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+from contextlib import suppress
 from urllib.parse import unquote_to_bytes
 
 from pipeline.records import Part
@@ -15,7 +16,27 @@ def blob(modality: str, mime_type: str | None, encoded: str) -> Part:
         content = binascii.a2b_base64(encoded.encode("ascii", "replace"))
     except binascii.Error:
         return Part("blob", modality=modality, mime_type=mime_type)
-    return _blob(modality, mime_type, content)
+    return blob_of_bytes(modality, mime_type, content)
+
+
+class BlobPieces:
+    """A blob that comes in pieces, each base64 of its own; only its size and digest are kept."""
+
+    __slots__ = ("_digest", "size")
+
+    def __init__(self) -> None:
+        self.size = 0  # bytes
+        self._digest = hashlib.sha256()
+
+    def add(self, encoded: str) -> None:
+        """What is not base64 adds nothing."""
+        with suppress(binascii.Error):
+            piece = binascii.a2b_base64(encoded.encode("ascii", "replace"))
+            self.size += len(piece)
+            self._digest.update(piece)
+
+    def part(self, modality: str, mime_type: str | None) -> Part:
+        return Part("blob", modality=modality, mime_type=mime_type, size=self.size, digest=self._digest.hexdigest())
 
 
 def uri(modality: str, address: str) -> Part:
@@ -26,9 +47,10 @@ def uri(modality: str, address: str) -> Part:
     mime_type, *options = head.split(";")
     if "base64" in (option.strip().lower() for option in options):
         return blob(modality, mime_type or None, encoded)
-    return _blob(modality, mime_type or None, unquote_to_bytes(encoded))
+    return blob_of_bytes(modality, mime_type or None, unquote_to_bytes(encoded))
 
 
-def _blob(modality: str, mime_type: str | None, content: bytes) -> Part:
+def blob_of_bytes(modality: str, mime_type: str | None, content: bytes) -> Part:
+    """The part for what came as it is, not as base64."""
     digest = hashlib.sha256(content).hexdigest()
     return Part("blob", modality=modality, mime_type=mime_type, size=len(content), digest=digest)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
+import msgspec
+
+from pipeline.records import Capture, Exchange, Json, Message, Part
 from wire.http import path_of
 from wire.media import blob, uri
+from wire.openai_dialect import (
+    OUTPUT_TYPES,
+    citation,
+    claims_of,
+    input_audio,
+    model_of,
+    service_tier,
+    timed,
+    token_usage,
+    usage_attributes,
+    with_blocked,
+)
 from wire.reading import (
     Answered,
     Asked,
@@ -21,6 +36,10 @@ from wire.reading import (
 )
 from wire.shapes import Shapes, first_given
 
+PATHS = {
+    "POST": re.compile(r"/chat/completions$"),
+    "GET": re.compile(r"/chat/(?:completions|deferred-completion)/[^/]+$"),
+}
 FINISH_REASONS = {
     "tool_calls": "tool_call",
     "function_call": "tool_call",
@@ -30,33 +49,39 @@ FINISH_REASONS = {
     "eos": "stop",
     "eos_token": "stop",
 }
-OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
-AUDIO_TYPES = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
 
 
 class OpenAIChat(JsonApi):
-    """POST …/chat/completions, one JSON body or server-sent events."""
+    """POST …/chat/completions, one JSON body or server-sent events; GET of one that was stored or deferred."""
 
     name: ClassVar[str] = "openai_chat"
     provider: ClassVar[str] = "openai"
     operation: ClassVar[str] = "chat"
 
     def matches(self, capture: Capture) -> bool:
-        return capture.method == "POST" and path_of(capture).rstrip("/").endswith("/chat/completions")
+        pattern = PATHS.get(capture.method)
+        return pattern is not None and pattern.search(path_of(capture).rstrip("/")) is not None
 
     def decode(self, capture: Capture) -> Exchange:
-        return decode_call(capture, self)
+        if capture.status == 202 and not capture.response_body:
+            capture = msgspec.structs.replace(capture, response_body=b"{}")  # xAI: not yet
+        return with_blocked(decode_call(capture, self), capture)
 
     def asked(self, call: Call, shapes: Shapes) -> Asked:
+        if call.method == "GET":
+            return Asked(operation="fetch_response", attributes={"openai.api.type": "chat_completions"})
         request = call.body
         output_type, output_schema = _output(request, shapes)
+        tier = service_tier(request, shapes)
         return Asked(
+            model=model_of(call, shapes),
             input_messages=_input_messages(request, shapes),
             tool_definitions=_tools(request, shapes),
-            parameters=_parameters(request, shapes),
+            parameters=parameters_of(request, shapes),
             output_type=output_type,
             output_schema=output_schema,
-            attributes=_request_attributes(request, shapes),
+            attributes=given({"openai.api.type": "chat_completions", "openai.request.service_tier": tier}),
+            claims=claims_of(request, shapes),
         )
 
     def answer(self, call: Call, shapes: Shapes) -> ChatAnswer:
@@ -64,17 +89,18 @@ class OpenAIChat(JsonApi):
 
 
 def _input_messages(request: dict[str, Any], shapes: Shapes) -> tuple[Message, ...]:
-    return tuple([_input_message(message, shapes) for message in shapes.records(request.get("messages"))])
+    return tuple([input_message(message, shapes) for message in shapes.records(request.get("messages"))])
 
 
-def _input_message(message: dict[str, Any], shapes: Shapes) -> Message:
+def input_message(message: dict[str, Any], shapes: Shapes) -> Message:
     role = shapes.text(message.get("role")) or "user"
     name = shapes.text(message.get("name"))
     if role in ("tool", "function"):
         return Message("tool", _tool_result(message, shapes), name=name)
     draft = Draft(shapes)
     draft.add(message)
-    return Message(role, draft.parts(), name=name)
+    parts = draft.parts()
+    return Message(role, without_thinking(parts) if role == "assistant" else parts, name=name)
 
 
 def _tool_result(message: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
@@ -95,10 +121,12 @@ def _tools(request: dict[str, Any], shapes: Shapes) -> tuple[Json, ...]:
         tools.append(tool_definition(kind, details, details.get("parameters"), shapes))
     for function in shapes.records(request.get("functions")):
         tools.append(tool_definition("function", function, function.get("parameters"), shapes))
+    if request.get("web_search_options") is not None:
+        tools.append(tool_definition("web_search", {}, None, shapes))
     return tuple(tools)
 
 
-def _parameters(request: dict[str, Any], shapes: Shapes) -> dict[str, Json]:
+def parameters_of(request: dict[str, Any], shapes: Shapes) -> dict[str, Json]:
     choices = shapes.integer(request.get("n"))
     return given(
         {
@@ -139,12 +167,16 @@ def _output(request: dict[str, Any], shapes: Shapes) -> tuple[str | None, Json]:
     return OUTPUT_TYPES.get(kind or ""), schema
 
 
-def _request_attributes(request: dict[str, Any], shapes: Shapes) -> dict[str, str]:
-    attributes = {"openai.api.type": "chat_completions"}
-    tier = shapes.text(request.get("service_tier"))
-    if tier and tier != "auto":
-        attributes["openai.request.service_tier"] = tier
-    return attributes
+HEARD = (
+    "id",
+    "model",
+    "system_fingerprint",
+    "service_tier",
+    "request_id",  # xAI: instead of everything else, when deferred
+    "provider",  # OpenRouter
+    "citations",  # Perplexity
+    "search_results",
+)
 
 
 class ChatAnswer:
@@ -156,6 +188,8 @@ class ChatAnswer:
         self._choices: dict[int, Choice] = {}
         self._heard: dict[str, Any] = {}  # the last that was said of what the choices share
         self._usage: dict[str, Any] = {}
+        self._timings: dict[str, Any] = {}
+        self._failure: Json = None
 
     @property
     def ended(self) -> bool:
@@ -171,6 +205,7 @@ class ChatAnswer:
                 came = True
             elif "usage" in choice:  # Moonshot
                 self._add_usage(choice["usage"])
+            self._failure = self._failure or choice.get("error")  # OpenRouter
         if event.get("usage") is not None:
             self._add_usage(event["usage"])
         if not came or not self._heard:  # what the choices share need not be heard again with every word
@@ -178,11 +213,15 @@ class ChatAnswer:
         return came
 
     def _hear(self, event: dict[str, Any]) -> None:
-        for name in ("id", "model", "system_fingerprint", "service_tier"):
+        for name in HEARD:
             if value := event.get(name):
                 self._heard[name] = value
+        if "timings" in event:
+            self._timings = self._shapes.record(event["timings"])
         if "x_groq" in event:
-            self._add_usage(self._shapes.record(event["x_groq"]).get("usage"))
+            groq = self._shapes.record(event["x_groq"])
+            self._add_usage(groq.get("usage"))
+            self._failure = self._failure or groq.get("error")
 
     def _choice(self, index: Json, position: int) -> Choice:
         if type(index) is not int:
@@ -198,39 +237,36 @@ class ChatAnswer:
 
     def answered(self) -> Answered:
         text, heard = self._shapes.text, self._heard
+        deferred = "request_id" in heard and not self._choices
+        citations = _search_results(heard, self._shapes)
+        usage = token_usage(self._usage, ("prompt", "completion"), self._shapes)
         return Answered(
             response_id=text(heard.get("id")),
             response_model=text(heard.get("model")),
-            output_messages=tuple([choice.message() for _, choice in sorted(self._choices.items())]),
-            usage=_usage(self._usage, self._shapes),
+            output_messages=tuple([choice.message(citations) for _, choice in sorted(self._choices.items())]),
+            usage=timed(usage, self._timings, self._shapes),
             attributes=given(
                 {
                     "openai.response.service_tier": text(heard.get("service_tier")),
                     "openai.response.system_fingerprint": text(heard.get("system_fingerprint")),
+                    "openrouter.provider": text(heard.get("provider")),
+                    "gen_ai.response.status": "queued" if deferred else None,
+                    **usage_attributes(self._usage),
                 }
             ),
+            failure={"error": self._failure} if self._failure else None,
+            unfinished=deferred,
         )
 
 
-def _usage(usage: dict[str, Any], shapes: Shapes) -> Usage:
-    """Tokens by the conventions; a cache hit is told by DeepSeek's own name where OpenAI's is missing.
-
-    xAI alone counts reasoning beside the completion, which the total betrays.
-    """
-    if not usage:
-        return Usage()
-    count, prompt = shapes.count, shapes.record(usage.get("prompt_tokens_details"))
-    given_in, given_out = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
-    reasoning = count(shapes.record(usage.get("completion_tokens_details")).get("reasoning_tokens"))
-    if given_out is not None and reasoning and usage.get("total_tokens") == (given_in or 0) + given_out + reasoning:
-        given_out += reasoning
-    return Usage(
-        input_tokens=given_in,
-        output_tokens=given_out,
-        cache_read_input_tokens=count(first_given(prompt.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"))),
-        cache_write_input_tokens=count(prompt.get("cache_write_tokens")),
-        reasoning_output_tokens=reasoning,
-    )
+def _search_results(heard: dict[str, Any], shapes: Shapes) -> list[Json]:
+    """What Perplexity found, or at least where."""
+    if results := shapes.records(heard.get("search_results")):
+        members = {"title": "title", "url": "uri", "snippet": "text"}
+        return [
+            given({name: shapes.text(result.get(member)) for member, name in members.items()}) for result in results
+        ]
+    return [{"uri": address} for address in map(shapes.text, shapes.items(heard.get("citations"))) if address]
 
 
 class Choice:
@@ -254,14 +290,48 @@ class Choice:
             self._role = self._shapes.text(message.get("role"))
         return self._draft.add(message, whole=delta is None)
 
-    def message(self) -> Message:
-        return Message(self._role or "assistant", self._draft.parts(), finish_reason=self.finish_reason)
+    def message(self, citations: list[Json]) -> Message:
+        """With what the whole answer leans on as its text's citations."""
+        parts = without_thinking(_cited(self._draft.parts(), citations))
+        return Message(self._role or "assistant", parts, finish_reason=self.finish_reason)
+
+
+THINKING = re.compile(r"\s*<think>(.*?)(?:</think>|\Z)", re.DOTALL)
+
+
+def without_thinking(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """An answer that begins by thinking aloud, as servers give it that do not know the model: the thought apart."""
+    if not parts or parts[0].type != "text" or not (match := THINKING.match(parts[0].content or "")):
+        return parts
+    text = msgspec.structs.replace(parts[0], content=(parts[0].content or "")[match.end() :])
+    split = (Part("reasoning", content=match[1]), text, *parts[1:])
+    return tuple([part for part in split if part.content or part.type not in ("reasoning", "text")])
+
+
+def _cited(parts: tuple[Part, ...], citations: list[Json]) -> tuple[Part, ...]:
+    """With the citations at the last text."""
+    last = max((n for n, part in enumerate(parts) if part.type == "text"), default=None)
+    if last is None or not citations:
+        return parts
+    text = msgspec.structs.replace(parts[last], citations=(*parts[last].citations, *citations))
+    return (*parts[:last], text, *parts[last + 1 :])
 
 
 class Draft:
     """A message as it comes together: a whole one at once, a streamed one delta by delta."""
 
-    __slots__ = ("_audio", "_calls", "_content", "_known_calls", "_reasoning", "_refusal", "_shapes", "_text", "_whole")
+    __slots__ = (
+        "_audio",
+        "_calls",
+        "_citations",
+        "_content",
+        "_known_calls",
+        "_reasoning",
+        "_refusal",
+        "_shapes",
+        "_text",
+        "_whole",
+    )
 
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes
@@ -273,6 +343,7 @@ class Draft:
         self._calls: list[ToolCall] = []
         self._known_calls: dict[int | str, ToolCall] = {}  # by index, by id
         self._audio: dict[str, list[str]] = {}
+        self._citations: list[Json] = []
 
     def add(self, message: dict[str, Any], whole: bool = True) -> bool:
         """Take a message or a delta; did it bring anything?"""
@@ -281,12 +352,12 @@ class Draft:
         for key, value in message.items():
             if value and (take := TAKES.get(key)):
                 take(self, value)
-                came = True
+                came = came or key != "annotations"
         return came
 
     def parts(self) -> tuple[Part, ...]:
         """Reasoning, content, refusal, sound, tool calls: the order they are made in."""
-        reasoning = next(("".join(pieces) for pieces in self._reasoning.values()), None)
+        reasoning = max(("".join(pieces) for pieces in self._reasoning.values()), key=len, default=None)
         refusal = "".join(self._refusal)
         parts = [Part("reasoning", content=reasoning)] if reasoning else []
         self._end_text()
@@ -296,24 +367,45 @@ class Draft:
         if self._audio:
             parts += _audio_parts({key: "".join(pieces) for key, pieces in self._audio.items()})
         parts += [call.part() for call in self._calls]
-        return tuple(parts)
+        return _cited(tuple(parts), self._citations)
 
     def take_content(self, content: Json) -> None:
-        """Text, or an array of parts."""
+        """Text, or an array of parts; Mistral's references stand within a text."""
         if type(content) is str:
             self._text.append(content)
             return
-        self._end_text()
+        within = not self._whole
         for part in self._shapes.records(content):
-            if part.get("type") == "thinking":  # Mistral
+            kind = part.get("type")
+            if kind == "thinking":  # Mistral
                 self._take_thinking(part.get("thinking"))
+            elif kind == "reference":
+                self._take_reference(part)
             else:
-                self._content.append(_content_part(part, self._shapes))
+                self._take_part(part, within)
+            within = not self._whole or kind == "reference"
+
+    def _take_part(self, part: dict[str, Any], within: bool) -> None:
+        """A part of its own, unless it is text that goes on."""
+        if not within or part.get("type") != "text":
+            self._end_text()
+        if part.get("type") == "text":
+            self._text.append(self._shapes.text(part.get("text")) or "")
+        else:
+            self._content.append(content_part(part, self._shapes))
 
     def _end_text(self) -> None:
-        if self._text:
-            self._content.append(Part("text", content="".join(self._text)))
-            self._text = []
+        if text := "".join(self._text):
+            self._content.append(Part("text", content=text))
+        self._text = []
+
+    def _take_reference(self, part: dict[str, Any]) -> None:
+        places = [place for place in self._shapes.items(part.get("reference_ids")) if type(place) in (int, str)]
+        self._citations += [{"file_id": str(place)} for place in places]
+
+    def _take_annotations(self, annotations: Json) -> None:
+        told = [citation(each, self._shapes) for each in self._shapes.records(annotations)]
+        self._citations += filter(None, told)
 
     def _take_thinking(self, thinking: Json) -> None:
         pieces = [thinking] if type(thinking) is str else [part.get("text") for part in self._shapes.records(thinking)]
@@ -324,6 +416,12 @@ class Draft:
 
     def _take_reasoning(self, reasoning: Json) -> None:
         self._reasoning.setdefault("reasoning", []).append(self._shapes.text(reasoning) or "")
+
+    def _take_reasoning_details(self, details: Json) -> None:
+        """OpenRouter's, which repeat its `reasoning`."""
+        for detail in self._shapes.records(details):
+            told = first_given(detail.get("text"), detail.get("summary"))
+            self._reasoning.setdefault("reasoning_details", []).append(self._shapes.text(told) or "")
 
     def _take_refusal(self, refusal: Json) -> None:
         self._refusal.append(self._shapes.text(refusal) or "")
@@ -366,7 +464,9 @@ TAKES: dict[str, Callable[[Draft, Json], None]] = {
     "content": Draft.take_content,
     "reasoning_content": Draft._take_reasoning_content,
     "reasoning": Draft._take_reasoning,
+    "reasoning_details": Draft._take_reasoning_details,
     "refusal": Draft._take_refusal,
+    "annotations": Draft._take_annotations,
     "audio": Draft._take_audio,
     "function_call": Draft._take_function_call,
     "tool_calls": Draft._take_calls,
@@ -401,7 +501,7 @@ class ToolCall:
         return Part("tool_call", id=self.id, name=self._name, arguments=arguments)
 
 
-def _content_part(part: dict[str, Any], shapes: Shapes) -> Part:
+def content_part(part: dict[str, Any], shapes: Shapes) -> Part:
     """One member of a content array."""
     kind = shapes.text(part.get("type")) or ""
     read = CONTENT_PARTS.get(kind)
@@ -414,15 +514,6 @@ def _uri_part(modality: str) -> Callable[[Json, Shapes], Part]:
         return uri(modality, address or "")
 
     return read
-
-
-def _input_audio(value: Json, shapes: Shapes) -> Part:
-    audio = shapes.record(value)
-    return blob("audio", _audio_type(shapes.text(audio.get("format"))), shapes.text(audio.get("data")) or "")
-
-
-def _audio_type(audio_format: str | None) -> str | None:
-    return AUDIO_TYPES.get(audio_format, f"audio/{audio_format}") if audio_format else None
 
 
 def _file(value: Json, shapes: Shapes) -> Part:
@@ -440,7 +531,7 @@ CONTENT_PARTS: dict[str, Callable[[Json, Shapes], Part]] = {
     "image_url": _uri_part("image"),
     "video_url": _uri_part("video"),
     "audio_url": _uri_part("audio"),
-    "input_audio": _input_audio,
+    "input_audio": input_audio,
     "file": _file,
 }
 

@@ -132,7 +132,9 @@ def decode_call(capture: Capture, api: ModelApi) -> Exchange:
         shapes.odd()
     bare = bare_exchange(capture)
     asked_to_stream = call.body.get("stream") is True if asked.stream is None else asked.stream
-    usage = Usage() if operation == "fetch_response" else checked(answered.usage, shapes)  # counted when it was made
+    usage = checked(answered.usage, shapes)
+    if operation == "fetch_response" and usage.source == "provider":
+        usage = msgspec.structs.replace(usage, source="repeated")
     return msgspec.structs.replace(
         bare,
         timing=_timing(bare.timing, response.times),

@@ -17,7 +17,13 @@ from wire.sse import SseParser
 Streaming = Literal["events", "lines", "array", "amazon"]
 
 AMAZON = "application/vnd.amazon.eventstream"
-LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+LINES = (
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonl",
+    "application/x-jsonlines",
+)
 EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
@@ -35,8 +41,11 @@ def streaming_of(data: bytes, headers: Headers, own: Streaming) -> Streaming | N
 
     `own` is how the API streams; only then are lines or an array taken for events.
     """
-    if (header(headers, "content-type") or "").lower().startswith(AMAZON):
+    said = (header(headers, "content-type") or "").lower()
+    if said.startswith(AMAZON):
         return "amazon"
+    if said.startswith(("audio/", "image/", "video/")):
+        return None
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"{"):
         return "lines" if own == "lines" or is_lines(headers) else None
@@ -86,18 +95,18 @@ def read_array(data: bytes, shapes: Shapes) -> Iterator[Piece]:
         elif token == b'"':
             break
         if (depth == 1 and token == b",") or depth == 0:
-            if element := data[start : match.start()].strip():
-                yield Piece(_first(data, start), element)
+            if (element := data[start : match.start()]).strip():
+                yield Piece(_first(element, start), element.strip())
             start = match.end()
         if depth == 0:
             return
-    if rest := data[start:].strip():
-        yield Piece(_first(data, start), rest, cut=True)
+    if (rest := data[start:]).strip():
+        yield Piece(_first(rest, start), rest.strip(), cut=True)
 
 
-def _first(data: bytes, start: int) -> int:
-    """Where the first byte from `start` on is that is no white space."""
-    return start + len(data[start:]) - len(data[start:].lstrip())
+def _first(piece: bytes, start: int) -> int:
+    """Where in the body the first byte is that is no white space, of a piece that begins at `start`."""
+    return start + len(piece) - len(piece.lstrip())
 
 
 def read_amazon(data: bytes, shapes: Shapes) -> Iterator[Piece]:

@@ -24,10 +24,11 @@ from pipeline.errors import ConfigError
 from pipeline.proxy_counters import NAMES
 from pipeline.records import EvaluatedExchange
 from pipeline.ring import HandOffFds, HandOffReader
-from pipeline.runner import Runner, Stages, undescribed
+from pipeline.runner import Runner, Stages
 from pipeline.telemetry import Observation, Telemetry
 from pipeline.workers import Spawn, WorkerPool
-from sidelight.components import Components, build_components, stored_form
+from sidelight.components import Components, build_components, evaluators_among, stored_form
+from sidelight.description import Description
 from sidelight.process import on_sigterm, read_lines, report, run_in_the_gaps, set_up_logging, start_child
 from store.journal import Journal
 from wire import exchanges_of
@@ -48,6 +49,8 @@ async def run(setup: dict[str, Any]) -> None:
     if any(source.dropped for source in sources):
         log.error("captures that ended every pipeline process that read them were dropped")
     stopping = on_sigterm(lambda: os._exit(1))
+    salt = bytes.fromhex(setup["salt"])
+    description = Description(components, salt)
     telemetry = Telemetry()
     measure = Measure(telemetry)
     async with AsyncExitStack() as stack:
@@ -55,7 +58,7 @@ async def run(setup: dict[str, Any]) -> None:
         deliveries = await start_deliveries(stack, settings, components, telemetry, measure)
         runner = Runner(
             sources,
-            stages_of(settings, components),
+            stages_of(settings, components, description),
             journal,
             telemetry,
             deliver=to_all(deliveries),
@@ -63,10 +66,11 @@ async def run(setup: dict[str, Any]) -> None:
         )
         runner.pool = pool_for(settings, components, runner, telemetry)
         observe(telemetry, sources, runner)
+        telemetry.usage_lost.observe(description.lost)
         await stack.enter_async_context(runner.pool)
         await stack.enter_async_context(bounded_exit(runner))
         await stack.enter_async_context(background(expire(journal, settings.store.retention)))
-        await stack.enter_async_context(background(read_lines(reloader(runner), stopping.set)))
+        await stack.enter_async_context(background(read_lines(reloader(runner, description, salt), stopping.set)))
         report(setup["status"], ready=True)
         run_in_the_gaps()  # from now on; nobody should wait for a start in the gaps
         await until_stopped(stopping, [*runner.tasks, *runner.pool.tasks])
@@ -110,12 +114,12 @@ def to_all(deliveries: Sequence[Delivery]) -> Callable[[EvaluatedExchange], None
     return deliver
 
 
-def stages_of(settings: Settings, components: Components) -> Stages:
+def stages_of(settings: Settings, components: Components, describe: Description) -> Stages:
     """The pure steps of the pipeline."""
     formats = {route.prefix: route.wire for route in settings.proxy.routes if route.wire}
     return Stages(
         partial(exchanges_of, formats=formats),
-        undescribed,
+        describe,
         components.redact.redact,
         components.sample.decide,
         stored_form(settings, components),
@@ -149,7 +153,7 @@ def restart_counter(telemetry: Telemetry) -> Callable[[str], None]:
 
 def spawner(settings: Settings) -> Spawn:
     """How an evaluator process is started: it builds the evaluators itself, from their options."""
-    processors = {name: dict(options or {}) for name, options in settings.processors.items()}
+    processors = evaluators_among(settings.processors)
     max_memory = settings.evaluation.max_memory
 
     async def spawn(channel: int, heartbeat: int) -> asyncio.subprocess.Process:
@@ -165,17 +169,19 @@ def spawner(settings: Settings) -> Spawn:
     return spawn
 
 
-def reloader(runner: Runner) -> Callable[[dict[str, Any]], Awaitable[None]]:
+def reloader(runner: Runner, description: Description, salt: bytes) -> Callable[[dict[str, Any]], Awaitable[None]]:
     """What the supervisor's further lines do: other processors, from the next exchange on."""
 
     async def reload(message: dict[str, Any]) -> None:
+        nonlocal description
         try:
             settings = settings_from(message["settings"])
             components = build_components(settings)
         except ConfigError as error:  # a file that was there when the supervisor looked
             log.error("not reloaded: %s", error)
             return
-        runner.stages = stages_of(settings, components)
+        description = Description(components, salt, description)
+        runner.stages = stages_of(settings, components, description)
         runner.pool.replace(spawner(settings), tuple(components.evaluators))
 
     return reload

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pipeline.contracts import Processor
 from pipeline.inputs import INPUTS
 from pipeline.records import Exchange, Message, Part, PartType, Timing, Usage
-from processors import PROCESSORS, REDACT
+from processors import PROCESSORS
+from processors.redact import Redact
 from tests.support.records import an_exchange
 
 CANARY = "canary7 c4nary@nest.example"
@@ -148,7 +149,7 @@ def _named_by_the_schema(exchange: Exchange) -> bool:
 @given(exchange=EXCHANGES, content=st.sampled_from(["full", "redacted", "off"]))
 def test_redaction_takes_anything_without_raising_or_changing_it(exchange: Exchange, content: Any) -> None:
     before = repr(exchange)
-    masked = REDACT(content=content).redact(exchange)
+    masked = Redact(content=content).redact(exchange)
     assert repr(exchange) == before
     if content == "full":
         assert masked.output_messages == exchange.output_messages or "nan" in before

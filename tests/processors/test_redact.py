@@ -23,18 +23,25 @@ def answered(text: str, redact: Redact | None = None) -> str | None:
 
 def everything(secret: str) -> Exchange:
     """An exchange that holds the text wherever one can be."""
-    said = Part("text", content=secret)
+    said = Part("text", content=secret, citations=({"text": secret},))
+    searched = Part("server_tool_call", id="s_1", name="search", server_tool_call={"query": secret})
+    found = Part("server_tool_call_response", id="s_1", server_tool_call_response={"results": [secret]})
     call = Part("tool_call", id="call_1", name="send", arguments={"to": [secret], secret: 1})
     response = Part("tool_call_response", id="call_1", response={"got": secret})
     exchange = an_exchange(
         system_instructions=(said,),
         input_messages=(Message("user", (said, Part("uri", uri=f"https://x.example/?q={secret}")), name=secret),),
-        output_messages=(answer(secret, "tool_call", Part("reasoning", content=secret), call, response),),
+        output_messages=(
+            answer(secret, "tool_call", Part("reasoning", content=secret), call, response, searched, found),
+        ),
         tool_definitions=({"type": "function", "name": "send", "description": f"as {secret} does"},),
         parameters={"stop": [secret]},
         output_schema={"const": secret},
         attributes={"user.id": secret},
         error_message=f"no {secret}",
+        conversation=secret,
+        session=secret,
+        context=(f"about {secret}",),
     )
     return msgspec.structs.replace(
         exchange, http=msgspec.structs.replace(exchange.http, query=f"user={secret}", path=f"/v1/{secret}")
@@ -56,7 +63,7 @@ def test_nothing_to_change_gives_the_same_object(content: Any) -> None:
 def test_no_text_escapes() -> None:
     masked = Redact().redact(everything("a@b.co"))
     assert b"a@b.co" not in msgspec.json.encode(masked)
-    assert masked.findings == {"input": {"EMAIL": 10}, "output": {"EMAIL": 6}}
+    assert masked.findings == {"input": {"EMAIL": 14}, "output": {"EMAIL": 8}}
     assert masked.output_messages[0].parts[2].arguments == {"to": ["[EMAIL_1]"], "[EMAIL_1]": 1}
     assert masked.content == "redacted"
 
@@ -65,7 +72,7 @@ def test_full_only_counts() -> None:
     exchange = everything("a@b.co")
     counted = Redact(content="full").redact(exchange)
     assert counted == msgspec.structs.replace(exchange, findings=counted.findings)
-    assert counted.findings == {"input": {"EMAIL": 10}, "output": {"EMAIL": 6}}
+    assert counted.findings == {"input": {"EMAIL": 14}, "output": {"EMAIL": 8}}
 
 
 def test_off_removes_every_text_and_keeps_the_shape() -> None:
@@ -78,7 +85,8 @@ def test_off_removes_every_text_and_keeps_the_shape() -> None:
     assert bare.tool_definitions == ({"type": "function", "name": "send"},)
     assert bare.error_message is None
     assert bare.output_schema == {"const": "canary [EMAIL_1]"}
-    assert bare.findings["output"] == {"EMAIL": 6}
+    assert bare.findings["output"] == {"EMAIL": 8}
+    assert bare.context == ()
 
 
 def test_a_stricter_content_is_never_relaxed() -> None:

@@ -8,6 +8,8 @@ from time import monotonic_ns
 
 import pytest
 import trustme
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
 
 from proxy.client import SECOND
 from tests.support.raw_http import chunked, chunked_response, request_bytes, response_bytes
@@ -212,3 +214,24 @@ async def test_a_tls_client_that_hears_nothing_of_its_refusal_is_refused_once(
         for one in side.server.clients:
             one.check(monotonic_ns() + SECOND)
         assert side.server.counters.refusals == 1
+
+
+async def test_a_websocket_is_spliced_with_tls_on_both_sides(
+    authority: trustme.CA, ca_file: str, tmp_path: Path
+) -> None:
+    async def echo(connection: ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message)
+
+    listen = pem_files(authority.issue_cert("localhost"), tmp_path)
+    trusting = ssl.create_default_context(cafile=ca_file)
+    async with serve(echo, "127.0.0.1", 0, ssl=serving(authority, "127.0.0.1")) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        llm = {"url": f"https://127.0.0.1:{port}", "tls": {"ca": ca_file}}
+        async with sidecar({"llm": llm}, tls=listen) as side:
+            async with connect(f"wss://127.0.0.1:{side.address}/", ssl=trusting, server_hostname="localhost") as client:
+                await client.send("x" * 100_000)
+                assert await client.recv() == "x" * 100_000
+            capture = await side.capture()
+            assert (capture.status, capture.error_type) == (101, None)
+            assert side.server.outbox.mismatched == 0

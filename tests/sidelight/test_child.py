@@ -26,14 +26,14 @@ async def first_word(role: str, setup: dict[str, Any]) -> tuple[dict[str, Any], 
 async def test_a_configuration_error_is_reported_and_ends_the_child(tmp_path: Path) -> None:
     store = {"store": {"path": str(tmp_path / "nowhere" / "x.db")}}
     settings = {"proxy": PROXY, "exporters": store}
-    message, child = await first_word("pipeline", {"settings": settings, "hand_offs": []})
+    message, child = await first_word("pipeline", {"settings": settings, "hand_offs": [], "salt": "00"})
     assert message["error"].startswith("exporters.store.path: cannot open")
     assert await child.wait() == 2
 
 
 async def test_a_pipeline_reports_that_it_is_ready_and_ends_when_its_supervisor_is_gone(tmp_path: Path) -> None:
     settings = {"proxy": PROXY, "exporters": {"store": {"path": str(tmp_path / "x.db")}}}
-    message, child = await first_word("pipeline", {"settings": settings, "hand_offs": []})
+    message, child = await first_word("pipeline", {"settings": settings, "hand_offs": [], "salt": "00"})
     assert message == {"ready": True}
     assert child.stdin
     child.stdin.close()

@@ -217,5 +217,5 @@ def test_run_with_a_store_that_cannot_be_opened_is_one_line_and_exit_code_2(tmp_
     text = "proxy: {listen: '127.0.0.1:0', upstreams: {one: {url: http://h}}}\nservice: {health: null}\n"
     result = sidelight_run(tmp_path, text + "exporters: {store: {path: no/where/x.db}}")
     assert result.returncode == 2
-    assert result.stderr.startswith("sidelight: exporters.store.path: cannot open no/where/x.db: ")
+    assert result.stderr.startswith("sidelight: exporters.store.path: cannot keep a salt in no/where/x.db.salt: ")
     assert result.stderr.count("\n") == 1

@@ -10,6 +10,8 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pipeline.records import Capture, Exchange, Part, Usage, text_of, tool_calls_of
 from tests.support.records import MS, a_capture, reported
@@ -57,6 +59,10 @@ def piece(arguments: object, **others: Any) -> dict[str, Any]:
         ("POST", "/chat/completions", True),
         ("GET", "/v1/chat/completions", False),
         ("POST", "/v1/chat/completions/c1", False),
+        ("GET", "/v1/chat/completions/c1", True),
+        ("GET", "/v1/chat/completions/c1/messages", False),
+        ("GET", "/v1/chat/deferred-completion/r1", True),
+        ("DELETE", "/v1/chat/completions/c1", False),
         ("POST", "/v1/completions", False),
         ("POST", "/v1/embeddings?next=/chat/completions", False),
     ],
@@ -142,7 +148,10 @@ def test_wrong_type_in_the_response_is_named(completion: dict[str, Any], error: 
         ({"request_body": b"[]"}, "unexpected_shape"),
         ({"request_body": b'{"messages": [' + b"[" * 500 + b"]" * 500 + b"]}"}, "request_not_json"),
         ({"request_body": b'{"model": "m', "request_cut": True}, "request_cut"),
-        ({"request_body": b"x", "request_headers": (("content-encoding", "br"),)}, "content_encoding_unsupported"),
+        (
+            {"request_body": b"x", "request_headers": (("content-encoding", "compress"),)},
+            "content_encoding_unsupported",
+        ),
         ({"response_body": b"<html>"}, "response_not_json"),
         ({"response_body": b'{"choices": [{"message": {"content": "H', "response_cut": True}, "response_cut"),
         ({"response_body": b'{"choices": NaN}'}, "response_not_json"),
@@ -490,6 +499,92 @@ def test_function_message_of_old_is_a_tool_message() -> None:
     assert (message.role, message.name, message.parts) == ("tool", "f", (Part("tool_call_response", response="5"),))
 
 
+PIECES = st.lists(
+    st.sampled_from(["<think>", "</think>", "<thi", "nk>", "</", "think>", " ", "\n", "a", "b"]), max_size=9
+)
+
+
+@given(pieces=PIECES)
+@example(pieces=["<thi", "nk>", "a", "</thi", "nk>", "b"])
+@settings(max_examples=200, deadline=None)
+def test_thinking_aloud_is_split_off_and_nothing_else_changes(pieces: list[str]) -> None:
+    """Only a thought the answer begins with, whatever pieces it comes in, and each character stays in its place."""
+    text = "".join(pieces)
+    streamed = decode(stream(*[chunk({"content": piece}) for piece in pieces], chunk({}, "stop")))
+    assert streamed.output_messages == answered({"content": text}).output_messages
+    parts = {part.type: part.content or "" for part in streamed.output_messages[0].parts}
+    if text.lstrip().startswith("<think>"):
+        thought, _, rest = text.lstrip().removeprefix("<think>").partition("</think>")
+        assert (parts.get("reasoning", ""), parts.get("text", "")) == (thought, rest)
+    else:
+        assert parts == ({"text": text} if text else {})
+
+
+def test_thinking_that_the_server_told_apart_stays_as_told() -> None:
+    exchange = answered({"reasoning_content": "a", "content": "<think>b</think>c"})
+    assert [part.content for part in exchange.output_messages[0].parts] == ["a", "<think>b</think>c"]
+
+
+def test_reasoning_told_twice_counts_once() -> None:
+    details = [{"type": "reasoning.summary", "summary": "Hm."}, {"type": "reasoning.encrypted", "data": "gAAA"}]
+    for message in ({"reasoning": "Hm.", "reasoning_details": details}, {"reasoning_details": details}):
+        assert answered(message | {"content": "A"}).output_messages[0].parts == (
+            Part("reasoning", content="Hm."),
+            Part("text", content="A"),
+        )
+
+
+@pytest.mark.parametrize(
+    ("request_part", "claims"),
+    [
+        ({"user": "u", "safety_identifier": None}, {"user": "u"}),
+        ({"metadata": {"a": "b", "n": 5}}, {"metadata.a": "b"}),
+        ({"prompt_cache_key": ""}, {}),
+    ],
+)
+def test_claims(request_part: dict[str, Any], claims: dict[str, str]) -> None:
+    exchange = asked(**request_part)
+    assert (exchange.claims, exchange.decode_error) == (claims, None)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "citations"),
+    [
+        (
+            {"type": "url_citation", "url_citation": {"url": "https://e.com", "title": "T", "content": "c"}},
+            ({"text": "c", "title": "T", "uri": "https://e.com"},),
+        ),
+        ({"type": "file", "file": {"hash": "h", "content": [{"type": "text"}]}}, ()),
+        ({"type": "url_citation", "url_citation": {}}, ()),
+    ],
+)
+def test_citations(annotation: dict[str, Any], citations: tuple[Any, ...]) -> None:
+    text = answered({"content": "a", "annotations": [annotation]}).output_messages[0].parts[0]
+    assert (text.content, text.citations) == ("a", citations)
+
+
+@pytest.mark.parametrize(
+    ("timings", "read"),
+    [
+        ({"cache_n": 7, "prompt_n": 10, "predicted_n": 3}, reported(17, 3, 7)),
+        ({"prompt_n": 10, "predicted_n": 3}, reported(None, 3)),
+        ({}, Usage()),
+    ],
+)
+def test_timings_tell_the_usage_where_nothing_else_does(timings: dict[str, int], read: Usage) -> None:
+    assert answered({"content": "a"}, timings=timings).usage == read
+
+
+def test_a_filtered_prompt_is_an_answer_that_was_filtered() -> None:
+    refused = {"error": {"message": "m", "code": "content_filter"}}
+    other = {"error": {"message": "m", "code": "context_length_exceeded"}}
+    exchanges = [decode(a_capture(status=400, response_body=json.dumps(body).encode())) for body in (refused, other)]
+    assert [[message.finish_reason for message in each.output_messages] for each in exchanges] == [
+        ["content_filter"],
+        [],
+    ]
+
+
 def the_library_reads(capture: Capture) -> openai.types.chat.ChatCompletion:
     def respond(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, headers=SSE, content=capture.response_body)
@@ -502,10 +597,17 @@ def the_library_reads(capture: Capture) -> openai.types.chat.ChatCompletion:
             return error.completion
 
 
-# The library raises where an index is missing, an answer was filtered, or an error came.
+# The library raises where an index is missing, an answer was filtered, or an error came; it repeats repeated roles,
+# and leaves out where else usage may be.
 @pytest.mark.parametrize(
     "case",
-    [f"openai_chat/{name}_stream" for name in ("text", "parallel_tools", "two_choices", "reasoning", "refusal")],
+    [
+        f"openai_chat/{name}_stream"
+        for name in (
+            *("text", "parallel_tools", "two_choices", "reasoning", "refusal", "deepseek_tools"),
+            *("vllm", "web_search"),
+        )
+    ],
 )
 def test_stream_is_read_as_the_library_reads_it(case: str) -> None:
     assert case in STREAMS
