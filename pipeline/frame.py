@@ -14,6 +14,9 @@ from msgspec import Struct
 
 from pipeline.records import Capture, Headers, TraceContext
 
+CHUNK_BORDER: Final = re.compile(rb"\A\n?|\r\n(?=[0-9A-Fa-f]{1,8}[ \t]*(?:;[^\r\n]*)?\r\n)")
+CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
+CHUNKS_END: Final = re.compile(rb"(?:[^\r\n:]+:[^\r\n]*\r\n)*\r\n\Z")
 HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
 
 CLIENT_DISCONNECT: Final = "client_disconnect"
@@ -70,6 +73,7 @@ class Frame(Struct, array_like=True, gc=False):
     request_marks: list[int] = []  # offset in the request copy, time, …: of a spliced connection
     part: int = 0
     last: bool = True
+    response_tail: list[bytes] = []  # the last bytes of a response whose copy was cut, with framing
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -123,6 +127,7 @@ def decode(data: bytes | memoryview) -> Capture:
         request_arrivals=request_arrivals,
         part=frame.part,
         last=frame.last,
+        response_tail=tail_of(frame.response_tail, response_headers),
     )
 
 
@@ -171,6 +176,32 @@ def body_of(
     if not any(name.lower() == "transfer-encoding" for name, _ in headers):
         return raw, tuple(arrivals)
     return unchunk(raw, arrivals)
+
+
+def tail_of(pieces: list[bytes], headers: Headers) -> bytes:
+    """The last pieces of a body without chunk framing, which may begin anywhere in a chunk."""
+    raw = b"".join(pieces)
+    if not any(name.lower() == "transfer-encoding" for name, _ in headers):
+        return raw
+    for border in CHUNK_BORDER.finditer(raw):
+        joined, ended = chunks_from(raw, border.end())
+        if ended:
+            return raw[: border.start()] + joined
+    return b""
+
+
+def chunks_from(raw: bytes, position: int) -> tuple[bytes, bool]:
+    """The data of the chunks from a size line on, and whether they end as chunks do: then it was a size line."""
+    parts: list[bytes] = []
+    while match := CHUNK_SIZE.match(raw, position):
+        size, start = int(match[1], 16), match.end()
+        if not size:
+            return b"".join(parts), CHUNKS_END.match(raw, start) is not None
+        position = start + size + 2
+        if raw[position - 2 : position] != b"\r\n":
+            break
+        parts.append(raw[start : start + size])
+    return b"", False
 
 
 def unchunk(raw: bytes, arrivals: list[tuple[int, int]]) -> tuple[bytes, tuple[tuple[int, int], ...]]:

@@ -11,6 +11,7 @@ INPUTS: Mapping[str, Callable[[Exchange], bool]] = {
     "response": lambda exchange: bool(exchange.output_messages),
     "response_text": lambda exchange: exchange.content != "off" and bool(text_of(exchange.output_messages)),
     "content": lambda exchange: exchange.content != "off" and exchange.operation is not None,
+    "whole_response": lambda exchange: exchange.decode_error != "response_cut",
     "context": lambda exchange: exchange.content != "off" and bool(exchange.context),
     "tool_calls": lambda exchange: exchange.content != "off" and bool(tool_calls_of(exchange.output_messages)),
     "success": lambda exchange: exchange.error_type is None,

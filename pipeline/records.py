@@ -70,6 +70,7 @@ class Capture(Struct, frozen=True):
     request_arrivals: tuple[tuple[int, int], ...] = ()  # as `arrivals`, of the client's side; spliced only
     part: int = 0  # which part of a spliced connection
     last: bool = True  # no further part follows
+    response_tail: bytes = b""  # the last bytes of a body whose copy was cut; what is between is not kept
 
 
 PartType = Literal[

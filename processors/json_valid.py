@@ -26,7 +26,7 @@ class JsonValid:
     allow_fence: bool = False  # accept JSON inside one Markdown code fence
     threshold: float = 1.0  # fails when a smaller share of the choices is valid
 
-    requires: ClassVar[tuple[str, ...]] = ("response_text",)
+    requires: ClassVar[tuple[str, ...]] = ("response_text", "whole_response")
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

@@ -10,7 +10,7 @@ from proxy.headers import without_lines
 from proxy.heads import RequestHead, ResponseHead
 from proxy.routing import Match
 from proxy.splice import Splice
-from proxy.tee import Budget, Tee
+from proxy.tee import TAIL, Budget, Tee
 from proxy.trace_context import Trace
 from proxy.witness import Witness
 
@@ -31,7 +31,7 @@ class Flight:
         self.match = match
         self.trace = trace
         self.request_tee = Tee(limit, budget)
-        self.response_tee = Tee(limit, budget)
+        self.response_tee = Tee(limit, budget, TAIL)
         self.request_done = False
         self.response: ResponseHead | None = None
         self.response_framing: Framing | None = None
@@ -49,7 +49,7 @@ class Flight:
         extensions = b",".join(v for name, v in self.response.fields if name.lower() == b"sec-websocket-extensions")
         self.splice = Splice(b"deflate" not in extensions.lower(), limit, monotonic_ns())
         self.request_tee.release()
-        self.request_tee = Tee(limit, budget)
+        self.request_tee, self.response_tee = Tee(limit, budget), Tee(limit, budget)
 
     def frame(self, scheme: str, client: tuple[str, int], *, last: bool = True) -> Frame:
         """Everything known of the exchange, or of this part of it; the copies are released."""
@@ -89,6 +89,7 @@ class Flight:
             request_tee.marks,
             self.splice.part if self.splice else 0,
             last,
+            list(response_tee.tail),
         )
         request_tee.release()
         response_tee.release()

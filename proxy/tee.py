@@ -7,8 +7,14 @@ arrival marks: (offset in the copy, time) for every read.
 
 from __future__ import annotations
 
+from collections import deque
+
+TAIL = 16 * 1024  # bytes of the end of a body that are kept though its middle is not: there the tokens are told
 MAX_MARKS = 1 << 14
 MAX_PIECES = 1024  # more small pieces than this are joined, so the copy's overhead is bounded too
+
+
+NO_TAIL: deque[bytes] = deque(maxlen=0)
 
 
 class Budget:
@@ -24,10 +30,13 @@ class Budget:
 class Tee:
     """The copy of one body."""
 
-    __slots__ = ("budget", "cut", "kept", "limit", "marks", "pieces", "size")
+    __slots__ = ("budget", "cut", "kept", "limit", "marks", "pieces", "size", "tail", "tail_limit", "tail_size")
 
-    def __init__(self, limit: int, budget: Budget) -> None:
+    def __init__(self, limit: int, budget: Budget, tail_limit: int = 0) -> None:
         self.limit = limit
+        self.tail_limit = tail_limit
+        self.tail_size = 0
+        self.tail: deque[bytes] = NO_TAIL  # the last bytes, once the copy is cut
         self.budget = budget
         self.pieces: list[bytes] = []
         self.marks: list[int] = []  # offset, time, offset, time, …
@@ -40,16 +49,35 @@ class Tee:
         size = len(data)
         self.size += size
         if self.cut:
+            if self.tail_limit:
+                self.keep_tail(data)
             return
-        room = min(self.limit - self.kept, self.budget.limit - self.budget.used)
+        room = max(min(self.limit - self.kept, self.budget.limit - self.budget.used), 0)
         if size > room:
             self.cut = True
-            data, size = data[: max(room, 0)], max(room, 0)
+            if self.tail_limit:
+                self.tail = deque()
+                self.keep_tail(data[room:])
+            data, size = data[:room], room
         self.pieces.append(data)
         self.kept += size
         self.budget.used += size
         if len(self.pieces) > MAX_PIECES:
             self.pieces = [b"".join(self.pieces)]
+
+    def keep_tail(self, data: bytes) -> None:
+        """Keep the last bytes instead of those kept for the last before them."""
+        if len(data) > self.tail_limit:
+            data = data[-self.tail_limit :]
+        if len(data) > self.budget.limit - self.budget.used:
+            return
+        tail = self.tail
+        tail.append(data)
+        change = len(data)
+        while self.tail_size + change - len(tail[0]) >= self.tail_limit:
+            change -= len(tail.popleft())
+        self.tail_size += change
+        self.budget.used += change
 
     def mark(self, time: int) -> None:
         """What is added next arrived at `time`."""
@@ -59,6 +87,7 @@ class Tee:
 
     def release(self) -> None:
         """The copy has been handed on: its bytes count no more."""
-        self.budget.used -= self.kept
-        self.kept = 0
+        self.budget.used -= self.kept + self.tail_size
+        self.kept = self.tail_size = 0
         self.pieces = []
+        self.tail = NO_TAIL

@@ -233,7 +233,7 @@ class ChatAnswer:
         reason = finish_reason(self._end.get("finish_reason"), FINISH_REASONS, self._shapes)
         return Answered(
             response_id=self._shapes.text(self._id),
-            output_messages=(self._message(reason),) if self._begun else (),
+            output_messages=(self._message(reason),) if self._begun or reason else (),
             usage=usage_of(self._shapes.record(self._end.get("usage")), self._shapes),
             failure=self._failure(reason),
         )

@@ -7,6 +7,7 @@ forms, cut bodies, the ways of streaming, times, errors, and the rules that ever
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any, ClassVar, NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote
 
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from pipeline.records import DETAILS, Capture, Exchange, Headers, Json, Message, Part, Timing, Usage
 from wire.bodies import MAX_DEPTH, Body, deeper, expand, loads, loads_or_salvage
+from wire.endings import last_events
 from wire.http import bare_exchange, header, path_of
 from wire.multipart import fields_of
 from wire.shapes import Shapes
@@ -115,6 +117,7 @@ class _Response(Struct):
     complete: bool = False
     failure: dict[str, Any] | None = None  # the body or event that says what went wrong
     times: tuple[int, ...] = ()
+    tail: tuple[dict[str, Any], ...] | None = None  # the events at the end of a body that was cut
 
 
 def decode_call(capture: Capture, api: ModelApi) -> Exchange:
@@ -125,6 +128,8 @@ def decode_call(capture: Capture, api: ModelApi) -> Exchange:
     answer = api.answer(call, shapes)
     response = _response(capture, api, answer, shapes)
     answered = answer.answered()
+    if capture.response_tail and response.tail is not None:
+        answered = _ended(answered, response, api.answer(call, Shapes()))
     operation = asked.operation or api.operation
     failure = response.failure or answered.failure
     expected = operation in GENERATES and not answered.unfinished
@@ -193,14 +198,34 @@ def _response(capture: Capture, api: ModelApi, answer: Answer, shapes: Shapes) -
     body = expand(capture.response_body, capture.response_headers, capture.arrivals)
     shapes.note("response_cut" if capture.response_cut else body.problem)
     streaming = streaming_of(body.data, capture.response_headers, api.streaming)
-    if streaming is not None:
-        return _read_stream(body, capture, streaming, answer, shapes)
-    return _read_whole(body, capture, api, answer, shapes)
+    if streaming is None:
+        response = _read_whole(body, capture, api, answer, shapes)
+    else:
+        response = _read_stream(body, capture, streaming, answer, shapes)
+    if capture.response_tail and header(capture.response_headers, "content-encoding") in (None, "identity"):
+        response.tail = tuple(last_events(capture.response_tail, streaming))
+    return response
+
+
+def _ended(answered: Answered, response: _Response, ending: Answer) -> Answered:
+    """What came first, with the counts and reasons that the end of the body tells; and whether it is the end."""
+    for event in response.tail or ():
+        ending.add(event)
+    last = ending.answered()
+    told = {name: count for name in Usage.__struct_fields__[:5] if (count := getattr(last.usage, name)) is not None}
+    usage = msgspec.structs.replace(answered.usage, **told, details={**answered.usage.details, **last.usage.details})
+    reasons = [message.finish_reason for message in last.output_messages]
+    messages = tuple(
+        msgspec.structs.replace(message, finish_reason=message.finish_reason or reason)
+        for message, reason in zip_longest(answered.output_messages, reasons[: len(answered.output_messages)])
+    )
+    response.complete = response.complete or (response.stream and ending.ended and response.failure is None)
+    return msgspec.structs.replace(answered, usage=usage, output_messages=messages)
 
 
 def _read_whole(body: Body, capture: Capture, api: ModelApi, answer: Answer, shapes: Shapes) -> _Response:
     failed = capture.status is not None and capture.status >= 400
-    arrived = capture.status is not None and capture.error_type is None and not capture.response_cut
+    arrived = capture.status is not None and capture.error_type is None
     if not capture.response_body or body.problem == "content_encoding_unsupported":
         return _Response(stream=False, complete=arrived and failed)
     content_type = (header(capture.response_headers, "content-type") or "").lower()
@@ -215,7 +240,7 @@ def _read_whole(body: Body, capture: Capture, api: ModelApi, answer: Answer, sha
         answer.add(whole)
     return _Response(
         stream=False,
-        complete=arrived and (sound or failed),
+        complete=arrived and (sound or failed or capture.response_cut),  # the copy was cut, not the answer
         failure=whole if failed or _is_failure(whole) else None,
     )
 
@@ -229,7 +254,8 @@ def _read_stream(body: Body, capture: Capture, streaming: Streaming, answer: Ans
         elif response.failure is None and _is_failure(event):
             response.failure = event
     failed = capture.status is not None and capture.status >= 400
-    response.complete = response.failure is None and not failed and (response.complete or answer.ended)
+    ended = response.complete or answer.ended or (capture.response_cut and capture.error_type is None)
+    response.complete = response.failure is None and not failed and ended
     response.times = times_at(offsets, body.arrivals)
     return response
 

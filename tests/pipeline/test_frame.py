@@ -280,3 +280,29 @@ def test_parts_of_a_spliced_connection_have_ids_of_their_own_and_both_sides_time
 
 def test_a_credentials_hash_arrives_where_there_is_one() -> None:
     assert (there(credential="0123").credential, there().credential) == ("0123", None)
+
+
+CHUNKS = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8)
+
+
+@given(CHUNKS, st.integers(0, 400))
+@example([b"0", b"ab"], 3)
+@example([b"x\r\n1\r\n", b"ab"], 4)
+def test_the_end_of_a_chunked_body_is_joined_wherever_it_begins(chunks: list[bytes], start: int) -> None:
+    framed = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks]
+    raw = b"".join(framed) + b"0\r\n\r\n"
+    start = min(start, len(raw) - 5)
+    tail, begins = raw[start:], [len(b"".join(framed[:n])) for n in range(len(framed))]
+    capture = there(response_head=CHUNKED_HEAD, response_body=[], response_cut=True, response_tail=[tail[:3], tail[3:]])
+    # Whatever comes before, the chunks that are there from their beginning are joined.
+    assert capture.response_tail.endswith(b"".join(c for c, at in zip(chunks, begins, strict=True) if at >= start))
+    if start == 0:
+        assert capture.response_tail == b"".join(chunks)
+
+
+def test_the_end_of_a_body_without_framing_is_as_it_came() -> None:
+    assert there(response_tail=[b"ab", b"c"]).response_tail == b"abc"
+
+
+def test_an_end_that_is_no_end_of_chunks_says_nothing() -> None:
+    assert there(response_head=CHUNKED_HEAD, response_tail=[b"abc\r\n5\r\nab"]).response_tail == b""

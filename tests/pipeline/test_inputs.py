@@ -9,7 +9,7 @@ from pipeline.records import Exchange, Message, Part
 from tests.support.records import an_exchange, answer
 
 CALL = Message("assistant", (Part("tool_call", name="lookup", arguments={}),))
-WHOLE = an_exchange(output_messages=(answer("Hello!"), CALL))
+WHOLE = an_exchange(output_messages=(answer("Hello!"), CALL), context=("a document",))
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -30,6 +30,9 @@ def test_a_whole_exchange_has_every_input(name: str) -> None:
         ("tool_calls", an_exchange()),
         ("tool_calls", an_exchange(output_messages=(CALL,), content="off")),
         ("success", an_exchange(error_type="429")),
+        ("whole_response", an_exchange(decode_error="response_cut")),
+        ("context", an_exchange()),
+        ("context", an_exchange(context=("a document",), content="off")),
     ],
 )
 def test_an_input_that_is_not_there_is_named(name: str, exchange: Exchange) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.tee import MAX_MARKS, MAX_PIECES, Budget, Tee
+from proxy.tee import MAX_MARKS, MAX_PIECES, TAIL, Budget, Tee
 
 
 def tee(limit: int = 100, budget: int = 1000) -> Tee:
@@ -102,3 +102,25 @@ def test_the_marks_are_bounded() -> None:
         copy.mark(time)
     assert len(copy.marks) == 2 * MAX_MARKS
     assert copy.marks[-1] == MAX_MARKS - 1
+
+
+@given(st.lists(st.binary(max_size=40), max_size=20), st.integers(0, 60), st.integers(1, 50))
+def test_of_a_body_that_is_cut_the_end_is_kept_too(reads: list[bytes], limit: int, tail_limit: int) -> None:
+    copy, body = Tee(limit, Budget(10_000), tail_limit), b"".join(reads)
+    for data in reads:
+        copy.add(data)
+    tail = b"".join(copy.tail)
+    behind = body[limit:]
+    assert behind.endswith(tail)
+    assert len(tail) >= min(len(behind), tail_limit)
+    assert len(tail) < tail_limit + 40
+    assert copy.budget.used == len(copy_of(copy)) + len(tail)
+    copy.release()
+    assert (copy.budget.used, list(copy.tail)) == (0, [])
+
+
+def test_the_end_is_not_kept_beyond_the_budget() -> None:
+    copy = Tee(10, Budget(12), TAIL)
+    for _ in range(100):
+        copy.add(b"abc")
+    assert copy.budget.used <= 12

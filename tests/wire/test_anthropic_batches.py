@@ -73,7 +73,6 @@ def test_outcome_that_is_none_is_named(kind: object) -> None:
 def test_results_cut_short_are_not_complete() -> None:
     whole = results("succeeded", "succeeded")
     assert not decode(msgspec.structs.replace(whole, error_type="client_disconnect")).complete
-    assert not decode(msgspec.structs.replace(whole, response_cut=True)).complete
     assert not decode(msgspec.structs.replace(whole, response_body=whole.response_body[:-9])).complete
 
 

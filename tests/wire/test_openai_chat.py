@@ -246,7 +246,7 @@ def test_stream_is_told_by_the_bytes(changes: dict[str, Any], is_stream: bool) -
         (stream(chunk({"content": "a"}), end=b"", error_type="client_disconnect"), False),
         (stream(chunk({}, "stop"), end=b"", error_type="client_disconnect"), True),
         (a_capture(error_type="upstream_reset"), False),
-        (a_capture(response_cut=True), False),
+        (a_capture(response_cut=True), True),
         (a_capture(response_body=b'{"choices": ['), False),
         (a_capture(response_body=b""), False),
         (a_capture(status=500, response_body=b""), True),
