@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test test-clients bench image
+.PHONY: demo test test-clients fuzz bench image
 
 demo: .venv/.run        ## set up, then show Sidelight at work, offline
 	.venv/bin/sidelight demo
@@ -11,8 +11,13 @@ test: .venv/.dev        ## set up, then pass every check and test
 	scripts/check
 
 test-clients: .venv/.dev ## set up, then run published clients through Sidelight; writes docs/clients.md
-	scripts/fetch-clients
+	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/fetch-clients
 	.venv/bin/python -m pytest -m clients tests/clients --write-table
+
+fuzz: .venv/.dev         ## set up, then fuzz every byte-level reader for a while; what is found becomes a case
+	$(PIP) install "atheris>=3"
+	for target in sse streams bodies forms websocket_lengths heads chunks exchange; do \
+		.venv/bin/python tests/fuzz/run.py $$target $(or $(SECONDS),60) || exit 1; done
 
 bench: .venv/.dev       ## set up, then measure side by side with nginx and a textbook proxy
 	.venv/bin/python -m bench

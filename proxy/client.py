@@ -295,13 +295,17 @@ class ClientConnection(asyncio.Protocol):
         splice.feed(splice.client, data)
         flight.request_tee.mark(now)
         flight.request_tee.add(data)
-        self.end_full_part(flight)
+        self.end_full_part(flight, splice)
 
-    def end_full_part(self, flight: Flight) -> None:
+    def copied_spliced(self, flight: Flight, splice: Splice, data: bytes) -> None:
+        """The upstream's bytes have passed and are copied."""
+        splice.feed(splice.upstream, data)
+        self.end_full_part(flight, splice)
+
+    def end_full_part(self, flight: Flight, splice: Splice) -> None:
         """Hand over the copy of a spliced connection before it is full."""
-        assert flight.splice
-        if flight.splice.is_full(flight.request_tee, flight.response_tee):
-            self.end_part(flight, flight.splice)
+        if splice.is_full(flight.request_tee, flight.response_tee):
+            self.end_part(flight, splice)
 
     def end_part(self, flight: Flight, splice: Splice) -> None:
         """What was said so far goes to the pipeline; what follows is another part."""

@@ -81,7 +81,7 @@ class Flight:
             response_tee.pieces,
             request_tee.size,
             response_tee.size,
-            request_tee.cut,
+            request_tee.cut or not self.request_done,  # an answer may come before the request has ended
             response_tee.cut,
             response_tee.marks,
             self.error_type,
@@ -89,7 +89,7 @@ class Flight:
             request_tee.marks,
             self.splice.part if self.splice else 0,
             last,
-            list(response_tee.tail),
+            response_tee.tail,
         )
         request_tee.release()
         response_tee.release()

@@ -40,7 +40,7 @@ class Outbox:
         """An answer is whole: once all of it is sent, what left is compared with what came."""
         self._whole.append(witness)
         if not self._pending:
-            self._compare()
+            self.flush()
 
     def flush(self) -> None:
         """Send now; for what must come after it."""
@@ -55,11 +55,8 @@ class Outbox:
             elif witness is not None:
                 witness.lost = True
         if self._whole:
-            self._compare()
-
-    def _compare(self) -> None:
-        whole, self._whole = self._whole, []
-        for witness in whole:
-            if not witness.lost:
-                self.compared += 1
-                self.mismatched += not witness.agrees
+            whole, self._whole = self._whole, []
+            for witness in whole:
+                if not witness.lost:
+                    self.compared += 1
+                    self.mismatched += witness.came_digest() != witness.left_digest()

@@ -7,14 +7,12 @@ arrival marks: (offset in the copy, time) for every read.
 
 from __future__ import annotations
 
-from collections import deque
-
 TAIL = 16 * 1024  # bytes of the end of a body that are kept though its middle is not: there the tokens are told
 MAX_MARKS = 1 << 14
 MAX_PIECES = 1024  # more small pieces than this are joined, so the copy's overhead is bounded too
 
 
-NO_TAIL: deque[bytes] = deque(maxlen=0)
+NO_TAIL: list[bytes] = []  # shared by all copies that are whole, and never changed
 
 
 class Budget:
@@ -36,7 +34,7 @@ class Tee:
         self.limit = limit
         self.tail_limit = tail_limit
         self.tail_size = 0
-        self.tail: deque[bytes] = NO_TAIL  # the last bytes, once the copy is cut
+        self.tail = NO_TAIL  # the last bytes, once the copy is cut
         self.budget = budget
         self.pieces: list[bytes] = []
         self.marks: list[int] = []  # offset, time, offset, time, …
@@ -52,11 +50,12 @@ class Tee:
             if self.tail_limit:
                 self.keep_tail(data)
             return
-        room = max(min(self.limit - self.kept, self.budget.limit - self.budget.used), 0)
+        room = min(self.limit - self.kept, self.budget.limit - self.budget.used)
         if size > room:
             self.cut = True
+            room = max(room, 0)
             if self.tail_limit:
-                self.tail = deque()
+                self.tail = []
                 self.keep_tail(data[room:])
             data, size = data[:room], room
         self.pieces.append(data)
@@ -75,7 +74,7 @@ class Tee:
         tail.append(data)
         change = len(data)
         while self.tail_size + change - len(tail[0]) >= self.tail_limit:
-            change -= len(tail.popleft())
+            change -= len(tail.pop(0))
         self.tail_size += change
         self.budget.used += change
 
@@ -87,7 +86,10 @@ class Tee:
 
     def release(self) -> None:
         """The copy has been handed on: its bytes count no more."""
-        self.budget.used -= self.kept + self.tail_size
-        self.kept = self.tail_size = 0
+        self.budget.used -= self.kept
+        self.kept = 0
         self.pieces = []
-        self.tail = NO_TAIL
+        if self.tail_size:
+            self.budget.used -= self.tail_size
+            self.tail_size = 0
+            self.tail = NO_TAIL

@@ -127,20 +127,17 @@ class UpstreamConnection(asyncio.Protocol):
             data = data[:size]
         assert self.client
         passed = data if flight.unchunked is None else flight.unchunked.take_payload()
-        witness = flight.witness
-        assert witness
         if head:
-            witness.came(head)
-        witness.came(passed)
-        self.pool.outbox.write(self.client.transport, head + passed if head else passed, witness)
+            passed = head + passed
+        witness = flight.witness
+        witness.came(passed)  # type: ignore[union-attr]  # it began with the head
+        self.pool.outbox.write(self.client.transport, passed, witness)
         if data:
-            if flight.splice is not None:
-                flight.splice.feed(flight.splice.upstream, data)
             tee = flight.response_tee
             tee.mark(now)
             tee.add(data)
             if flight.splice is not None:
-                self.client.end_full_part(flight)
+                self.client.copied_spliced(flight, flight.splice, data)
         if framing.done:
             self.finish(flight, extra)
 

@@ -12,16 +12,10 @@ from xxhash import xxh3_64
 class Witness:
     """Both digests of one answer, its head as the client gets it included."""
 
-    __slots__ = ("_came", "_left", "came", "left", "lost")
+    __slots__ = ("came", "came_digest", "left", "left_digest", "lost")
 
     def __init__(self) -> None:
-        self._came = xxh3_64()
-        self._left = xxh3_64()
-        self.came = self._came.update  # bytes that the client is to get
-        self.left = self._left.update  # bytes that it was sent
+        came, left = xxh3_64(), xxh3_64()
+        self.came, self.came_digest = came.update, came.digest  # bytes that the client is to get
+        self.left, self.left_digest = left.update, left.digest  # bytes that it was sent
         self.lost = False  # the client went before they could be sent
-
-    @property
-    def agrees(self) -> bool:
-        """Is what left what came?"""
-        return self._came.digest() == self._left.digest()

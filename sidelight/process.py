@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -47,7 +48,8 @@ def run_in_the_gaps() -> None:
     """Yield to everybody on this host: the clients, the proxy and the application come first."""
     if hasattr(os, "SCHED_IDLE"):
         for thread in os.listdir("/proc/self/task"):  # the class is a thread's, and some have been started
-            os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
+            with suppress(ProcessLookupError):  # and some may have ended meanwhile
+                os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
 
 
 def limit_memory(max_memory: int) -> None:

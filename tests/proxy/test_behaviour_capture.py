@@ -245,3 +245,29 @@ async def test_credentials_never_reach_the_capture_of_a_failure_or_our_own_answe
         await side.capture()
         assert CANARY.encode() not in side.frames[0]
         assert CANARY.encode() not in response.raw_head + response.body.raw
+
+
+async def test_of_an_answer_beyond_the_bound_the_beginning_and_the_end_are_captured() -> None:
+    events = [b"data: %d %s\n\n" % (n, b"x" * 500) for n in range(400)]
+    async with sidecar_before(answering(chunked_response(*events)), capture={"max_body": "10KiB"}) as side:
+        response = await (await side.client()).exchange("POST", "/v1/chat/completions", body=b"{}")
+        assert response.body.raw == chunked(*events)
+        capture = await side.capture()
+        assert capture.response_cut
+        assert capture.response_body == b"".join(events)[: len(capture.response_body)]
+        assert b"".join(events).endswith(capture.response_tail)
+        assert len(capture.response_tail) > 15_000
+        assert side.server.budget.used == 0
+
+
+async def test_a_request_that_is_answered_before_its_end_is_captured_as_cut() -> None:
+    async with sidecar_before() as side:
+        client = await side.client()
+        await client.send(request_bytes("POST", "/v1/chat/completions", [("Content-Length", "10")]) + b"01234")
+        connection = await side.upstream.connection()
+        await connection.request_head()
+        await connection.send(response_bytes(404, body=b"{}"))
+        assert (await client.response(to="POST")).status == 404
+        capture = await side.capture()
+        assert (capture.status, capture.request_cut) == (404, True)
+        assert b"01234".startswith(capture.request_body)

@@ -34,6 +34,7 @@ def test_a_flight_becomes_a_capture_of_everything_known() -> None:
     over = flight(REQUEST.replace(b"x-a:2", b"traceparent: " + PARENT + b"\r\ntracestate: v=1"))
     over.request_tee.add(b"ques")
     over.request_tee.add(b"tion")
+    over.request_done = True
     over.response = read_response_head(RESPONSE, b"POST")
     over.sent_at, over.first_byte_at = over.began + 5, over.began + 7
     over.response_tee.mark(over.began + 8)

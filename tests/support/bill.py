@@ -9,18 +9,25 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import cycle, islice, pairwise
 from typing import Any, NamedTuple
 
 import brotli
-from backports import zstd
 
 from tests.support import event_stream
 from tests.support.raw_http import chunked, response_bytes
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 CALL_HEADER = "x-call"
+MAX_BODY = 48 * 1024  # bytes that the copy of a body may hold
 # Route and upstream → its provider; all of them are one server.
 UPSTREAMS = {
     "openai": "openai",
@@ -32,6 +39,7 @@ UPSTREAMS = {
     "groq": "groq",
     "mistral": "mistral_ai",
     "xai": "x_ai",
+    "openrouter": "openrouter",
     "deepseek": "deepseek",
     "ollama": "ollama",
     "own": "own",
@@ -188,6 +196,7 @@ def _item(name: str, step: Step, packing: str, draw: Draw) -> Item:
 PACKINGS: Mapping[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, mtime=0),
     "none": bytes,
+    "deflate": zlib.compress,
     "br": brotli.compress,
     "zstd": zstd.compress,
 }
@@ -245,12 +254,14 @@ def completion(draw: Draw, model: str, usage: Any, **more: Any) -> Answer:
     return plain({**head, "choices": [choice], "usage": usage, "service_tier": "default"})
 
 
-def completion_chunks(draw: Draw, model: str, *last: Any) -> Answer:
+def completion_chunks(draw: Draw, model: str, *last: Any, words: int = 12) -> Answer:
     """A streamed chat completion; `last` are the members of the chunks after the text."""
     head = {"id": f"chatcmpl-{draw.mark()}", "object": "chat.completion.chunk", "created": 1_790_000_000}
     deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": word + " "} for word in draw.text(12).split()]
-    said = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    deltas += [{"content": word + " "} for word in draw.text(words).split()]
+    said: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+    ]
     said.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     return events(*[{**head, "model": model, **chunk} for chunk in (*said, *last)], "[DONE]")
 
@@ -268,6 +279,15 @@ def openai_chat_stream(draw: Draw) -> Iterator[Step]:
     counts = Counts(draw.randint(2000, 4000), draw.randint(1, 900), cache_read=draw.randint(1, 15) * 128)
     request = chat_request(draw, "gpt-4o-mini", stream=True, stream_options={"include_usage": True})
     answer = completion_chunks(draw, "gpt-4o-mini-2024-07-18", {"choices": [], "usage": chat_usage(counts)})
+    yield Step(f"/openai{CHAT}", request, answer, counts, GPT_4O_MINI)
+
+
+def openai_chat_stream_long(draw: Draw) -> Iterator[Step]:
+    """More than the copy holds, unless it comes packed; the counts are at the end."""
+    counts = Counts(draw.randint(8, 4000), draw.randint(1, 900))
+    request = chat_request(draw, "gpt-4o-mini", stream=True, stream_options={"include_usage": True})
+    last = {"choices": [], "usage": chat_usage(counts)}
+    answer = completion_chunks(draw, "gpt-4o-mini-2024-07-18", last, words=MAX_BODY // 200)
     yield Step(f"/openai{CHAT}", request, answer, counts, GPT_4O_MINI)
 
 
@@ -346,6 +366,15 @@ def deepseek_chat(draw: Draw) -> Iterator[Step]:
     yield Step("/deepseek/chat/completions", chat_request(draw, "deepseek-chat"), answer, counts, DEEPSEEK)
 
 
+def openrouter_chat(draw: Draw) -> Iterator[Step]:
+    """Says itself what the call cost."""
+    counts = Counts(draw.randint(8, 4000), draw.randint(1, 900))
+    stated = Decimal(draw.randint(1, 10**6)) / 10**8
+    answer = completion(draw, "openai/gpt-4o-mini", {**chat_usage(counts), "cost": float(stated)})
+    price = Price("0", request=str(stated))
+    yield Step("/openrouter/api" + CHAT, chat_request(draw, "openai/gpt-4o-mini"), answer, counts, price)
+
+
 def own_server_stream(draw: Draw) -> Iterator[Step]:
     """A model of one's own, which nobody has a price for."""
     counts = Counts(draw.randint(8, 4000), draw.randint(1, 900))
@@ -400,7 +429,7 @@ def thought_counts(draw: Draw) -> Counts:
 
 def response(response_id: str, text: str | None, counts: Counts | None, status: str = "completed") -> dict[str, Any]:
     """A response object; without counts its usage is null."""
-    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
+    content: list[Any] = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
     message = {
         "id": f"msg_{response_id}",
         "type": "message",
@@ -638,6 +667,7 @@ def overloaded_anthropic(draw: Draw) -> Iterator[Step]:
 TEMPLATES: tuple[Callable[[Draw], Iterator[Step]], ...] = (
     openai_chat,
     openai_chat_stream,
+    openai_chat_stream_long,
     openai_chat_stream_uncounted,
     openai_chat_reasoning,
     openai_chat_audio,
@@ -646,6 +676,7 @@ TEMPLATES: tuple[Callable[[Draw], Iterator[Step]], ...] = (
     groq_stream,
     xai_chat,
     deepseek_chat,
+    openrouter_chat,
     own_server_stream,
     openai_completions,
     openai_embeddings,
