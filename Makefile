@@ -16,7 +16,7 @@ test-clients: .venv/.dev ## set up, then run published clients through Sidelight
 
 fuzz: .venv/.dev         ## set up, then fuzz every byte-level reader for a while; what is found becomes a case
 	$(PIP) install "atheris>=3"
-	for target in sse streams bodies forms websocket_lengths heads chunks exchange; do \
+	for target in sse streams bodies forms websocket_lengths websockets heads chunks exchange; do \
 		.venv/bin/python tests/fuzz/run.py $$target $(or $(SECONDS),60) || exit 1; done
 
 bench: .venv/.dev       ## set up, then measure side by side with nginx and a textbook proxy

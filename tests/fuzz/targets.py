@@ -22,6 +22,7 @@ from wire.multipart import fields_of
 from wire.shapes import Shapes
 from wire.sse import SseParser
 from wire.streams import READERS
+from wire.websocket import Deflate, messages
 
 FOUND = Path(__file__).parent / "found"
 Target = Callable[[bytes], None]
@@ -71,6 +72,15 @@ def websocket_lengths(data: bytes) -> None:
         divided.feed(piece)
     whole.feed(data[1:])
     assert (divided.between_messages, divided.sound) == (whole.between_messages, whole.sound)
+
+
+def websockets(data: bytes) -> None:
+    """What one side sent is messages in order, as large as they may be, whatever was agreed."""
+    mode = data[0] if data else 0
+    read, problem = messages(data[1:], bool(mode & 1), Deflate(9 + mode % 7, bool(mode & 2)) if mode & 4 else None)
+    assert problem in (None, "websocket_cut", "websocket_broken", "expansion_limit")
+    assert all(0 <= message.offset < len(data) for message in read)  # a ping may come within a message
+    assert sum(len(message.data) for message in read) <= MAX_EXPANDED + len(data)
 
 
 def heads(data: bytes) -> None:
@@ -129,6 +139,15 @@ def seed_of(case: str) -> bytes:
 @cache
 def seeds(target: str) -> tuple[bytes, ...]:
     """What fuzzing of this target begins with."""
+    if target == "websockets":
+        return (b"\0\x81\x02hi\x01\x01a\x89\x00\x80\x01b\x88\x02\x03\xe8", b"\1\x81\x82\0\0\0\0hi",
+                b"\4\xc1\x07\xf2H\xcd\xc9\xc9\x07\x00")  # fmt: skip
+    if target == "forms":
+        field = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n'
+        file = (
+            b'--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\nContent-Type: audio/wav\r\n\r\nRIFF\r\n'
+        )
+        return (field + file + b"--b--\r\n",)
     if target == "chunks":
         return (b"\x05" + b"4;a=b\r\nabcd\r\n00A\r\n0123456789\r\n0\r\nX: y\r\n\r\n",)
     if target == "exchange":
@@ -142,7 +161,8 @@ def seeds(target: str) -> tuple[bytes, ...]:
 
 
 TARGETS: Mapping[str, Target] = {
-    each.__name__: each for each in (sse, streams, bodies, forms, websocket_lengths, heads, chunks, exchange)
+    each.__name__: each
+    for each in (sse, streams, bodies, forms, websocket_lengths, websockets, heads, chunks, exchange)
 }
 
 
