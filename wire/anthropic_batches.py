@@ -13,12 +13,13 @@ from typing import Any, ClassVar
 import msgspec
 
 from pipeline.records import Capture, Exchange
+from wire.anthropic_messages import is_anthropic
 from wire.http import path_of
 from wire.reading import Answer, Answered, Asked, Call, JsonApi, decode_call, given
 from wire.shapes import Shapes
 from wire.streams import Streaming
 
-PATH = re.compile(r"/messages/batches(?:/(?P<id>[^/]+)(?:/(?P<verb>cancel|results))?)?$")
+PATH = re.compile(r"(?P<version>/v1)?/messages/batches(?:/(?P<id>[^/]+)(?:/(?P<verb>cancel|results))?)?$")
 STATUSES = {"in_progress": "in_progress", "canceling": "in_progress", "ended": "completed"}
 OUTCOMES = ("processing", "succeeded", "errored", "canceled", "expired")
 
@@ -32,7 +33,7 @@ class AnthropicBatches(JsonApi):
 
     def matches(self, capture: Capture) -> bool:
         path = PATH.search(path_of(capture).rstrip("/"))
-        if path is None:
+        if path is None or not (path["version"] or is_anthropic(capture)):
             return False
         creates_or_cancels = path["id"] is None or path["verb"] == "cancel"
         return capture.method == "GET" or (capture.method == "POST" and creates_or_cancels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import msgspec
 
@@ -23,7 +24,7 @@ class AnthropicCountTokens(JsonApi):
     operation: ClassVar[str] = "count_tokens"
 
     def matches(self, capture: Capture) -> bool:
-        path = path_of(capture).rstrip("/")
+        path = unquote(path_of(capture)).rstrip("/")
         return capture.method == "POST" and path.endswith(("/messages/count_tokens", VERTEX_PATH))
 
     def decode(self, capture: Capture) -> Exchange:

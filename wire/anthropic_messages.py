@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
 from wire.bodies import MAX_DEPTH, deeper
-from wire.http import header, path_of
+from wire.http import header, may_have, path_of
 from wire.media import blob, uri
 from wire.reading import (
     Answered,
@@ -55,11 +56,11 @@ class AnthropicMessages(JsonApi):
     operation: ClassVar[str] = "chat"
 
     def matches(self, capture: Capture) -> bool:
-        path = path_of(capture).rstrip("/")
+        path = unquote(path_of(capture)).rstrip("/")
         if capture.method != "POST":
             return False
         if path.endswith("/messages"):
-            return path.endswith("/v1/messages") or header(capture.request_headers, "anthropic-version") is not None
+            return is_anthropic(capture) or (path.endswith("/v1/messages") and may_have(capture, "messages"))
         return VERTEX_PATH.search(path) is not None
 
     def decode(self, capture: Capture) -> Exchange:
@@ -83,6 +84,11 @@ class AnthropicMessages(JsonApi):
 
     def answer(self, call: Call, shapes: Shapes) -> MessageAnswer:
         return MessageAnswer(shapes)
+
+
+def is_anthropic(capture: Capture) -> bool:
+    """Says the client that it speaks to Anthropic? Others send messages, too."""
+    return header(capture.request_headers, "anthropic-version") is not None
 
 
 def _input_messages(request: dict[str, Any], shapes: Shapes) -> tuple[Message, ...]:
@@ -295,8 +301,7 @@ def _usage(usage: dict[str, Any], shapes: Shapes) -> Usage:
 
 
 def _sum(counted: list[dict[str, Any]], name: str, shapes: Shapes) -> int | None:
-    counts = [count for each in counted if (count := shapes.count(each.get(name))) is not None]
-    return sum(counts) if counts else None
+    return shapes.total(each.get(name) for each in counted)
 
 
 def _details(counted: list[dict[str, Any]], shapes: Shapes) -> dict[str, float]:
@@ -366,7 +371,7 @@ def _media(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
 
 
 def _container_upload(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
-    return (Part("file", file_id=shapes.text(block.get("file_id"))),)
+    return (Part("file", modality="document", file_id=shapes.text(block.get("file_id"))),)
 
 
 def _tool_call(block: dict[str, Any], shapes: Shapes) -> tuple[Part, ...]:
@@ -402,7 +407,7 @@ def _server_tool_result(kind: str, block: dict[str, Any], shapes: Shapes) -> Par
     """A tool of Anthropic's says what it found, or why it failed by an error code."""
     content = block.get("content")
     failed = block.get("is_error") is True or (type(content) is dict and "error_code" in content)
-    told = None if deeper(content, MAX_DEPTH) else _legible(content)
+    told = None if deeper(content, MAX_DEPTH) else legible(content)
     said = given({"type": kind, "content": told})
     return Part(
         "server_tool_call_response",
@@ -412,17 +417,17 @@ def _server_tool_result(kind: str, block: dict[str, Any], shapes: Shapes) -> Par
     )
 
 
-def _legible(value: Json) -> Json:
+def legible(value: Json) -> Json:
     """Without what is encrypted or binary."""
     if type(value) is list:
-        return [_legible(each) for each in value]
+        return [legible(each) for each in value]
     if type(value) is not dict:
         return value
-    hidden = {"data"} if value.get("type") == "base64" else set()
+    hidden = {"data"} if value.get("type") in ("base64", "image", "audio") else set()
     if value.get("file_type", "text") != "text":
         hidden.add("content")
     return {
-        name: _legible(each) for name, each in value.items() if name not in hidden and not name.startswith("encrypted_")
+        name: legible(each) for name, each in value.items() if name not in hidden and not name.startswith("encrypted_")
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
+from wire.anthropic_messages import legible
 from wire.bodies import MAX_DEPTH, deeper, loads
 from wire.http import path_of
 from wire.media import blob, uri
@@ -23,7 +24,7 @@ from wire.reading import (
 )
 from wire.shapes import Shapes, first_given
 
-PATH = re.compile(r"/model/(.+)/converse(-stream)?$")
+PATH = re.compile(r"(?>.*?/model/)(.+)/converse(-stream)?$")  # the first /model/: a search for more is quadratic
 FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -62,13 +63,13 @@ class BedrockConverse(JsonApi):
     operation: ClassVar[str] = "chat"
 
     def matches(self, capture: Capture) -> bool:
-        return capture.method == "POST" and PATH.search(path_of(capture).rstrip("/")) is not None
+        return capture.method == "POST" and PATH.match(path_of(capture).rstrip("/")) is not None
 
     def decode(self, capture: Capture) -> Exchange:
         return decode_call(capture, self)
 
     def asked(self, call: Call, shapes: Shapes) -> Asked:
-        request, path = call.body, PATH.search(call.path)
+        request, path = call.body, PATH.match(call.path)
         output_type, output_schema = _output(request, shapes)
         guardrail = shapes.record(request.get("guardrailConfig")).get("guardrailIdentifier")
         return Asked(
@@ -331,15 +332,12 @@ def token_usage(usage: dict[str, Any], shapes: Shapes) -> Usage:
 
 def _cache_details(usage: dict[str, Any], shapes: Shapes) -> dict[str, float]:
     """Tokens written to the cache by how long they live there."""
-    written: dict[str, float] = {}
-    for detail in shapes.records(usage.get("cacheDetails")):
-        name, tokens = (
-            f"cache_write_{shapes.text(detail.get('ttl'))}.input_tokens",
-            shapes.count(detail.get("inputTokens")),
-        )
-        if name in ("cache_write_5m.input_tokens", "cache_write_1h.input_tokens") and tokens is not None:
-            written[name] = written.get(name, 0) + tokens
-    return written
+    told = shapes.records(usage.get("cacheDetails"))
+    written = {
+        ttl: shapes.total(detail.get("inputTokens") for detail in told if detail.get("ttl") == ttl)
+        for ttl in ("5m", "1h")
+    }
+    return given({f"cache_write_{ttl}.input_tokens": tokens for ttl, tokens in written.items()})
 
 
 def _parts(blocks: Json, shapes: Shapes) -> tuple[Part, ...]:
@@ -408,7 +406,7 @@ def _tool_result(value: Json, shapes: Shapes) -> tuple[Part, ...]:
     text = "\n".join(part.content or "" for part in parts if part.type == "text")
     response = (told[0] if len(told) == 1 else told) if told and not text else text
     if kind := shapes.text(result.get("type")):
-        said = {"type": kind, "content": response}
+        said = {"type": kind, "content": legible(response)}
         return (Part("server_tool_call_response", id=call_id, server_tool_call_response=said, is_error=failed), *media)
     return (Part("tool_call_response", id=call_id, response=response, is_error=failed), *media)
 

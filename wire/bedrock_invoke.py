@@ -12,7 +12,7 @@ from pipeline.records import Capture, Exchange, Headers, Json, Message, Part, Us
 from wire.anthropic_messages import AnthropicMessages
 from wire.bedrock_converse import BedrockConverse, metadata_claims, token_usage
 from wire.bedrock_prompt import BedrockPrompt
-from wire.bodies import loads
+from wire.bodies import loads, loads_or_salvage
 from wire.cohere_chat_v1 import CohereChatV1
 from wire.cohere_embed import CohereEmbed
 from wire.http import header, path_of
@@ -22,7 +22,7 @@ from wire.reading import Answer, Answered, Asked, Call, JsonApi, ModelApi, decod
 from wire.shapes import Shapes
 from wire.whole_answer import WholeAnswer
 
-PATH = re.compile(r"/model/(.+)/(invoke|invoke-with-response-stream)$")
+PATH = re.compile(r"(?>.*?/model/)(.+)/(invoke|invoke-with-response-stream)$")  # as in bedrock_converse
 METRICS = "amazon-bedrock-invocationMetrics"
 INTERVENED = "amazon-bedrock-guardrailAction"
 # What Converse calls a count: what the metrics of a stream's last chunk call it, and the header of a whole answer.
@@ -40,7 +40,7 @@ class BedrockInvoke:
     name: ClassVar[str] = "bedrock_invoke"
 
     def matches(self, capture: Capture) -> bool:
-        return capture.method == "POST" and PATH.search(path_of(capture).rstrip("/")) is not None
+        return capture.method == "POST" and PATH.match(path_of(capture).rstrip("/")) is not None
 
     def decode(self, capture: Capture) -> Exchange:
         return decode_call(capture, Invocation(capture.response_headers))
@@ -148,7 +148,7 @@ class Invocation(JsonApi):
         self._response_headers = response_headers
 
     def asked(self, call: Call, shapes: Shapes) -> Asked:
-        path = PATH.search(call.path)
+        path = PATH.match(call.path)
         model = path[1] if path else None
         family = next((each for each in FAMILIES if each.model in (model or "") and _has(call, each.member)), None)
         asked = family.api.asked(call, shapes) if family else Asked()
@@ -210,11 +210,11 @@ class InvokedAnswer:
     def _unpacked(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """The model's event, which is JSON in base64; an error among them is the answer's."""
         try:
-            event = loads(binascii.a2b_base64((self._shapes.text(chunk.get("bytes")) or "").encode()))
+            value, sound = loads_or_salvage(binascii.a2b_base64((self._shapes.text(chunk.get("bytes")) or "").encode()))
         except ValueError:
-            self._shapes.note("event_not_json")
-            return {}
-        event = self._shapes.record(event)
+            value, sound = None, False
+        self._shapes.note(None if sound else "event_not_json")
+        event = self._shapes.record(value)
         if self._failure is None and (event.get("type") == "error" or event.get("error")):
             self._failure = event
         return event

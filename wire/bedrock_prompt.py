@@ -93,8 +93,8 @@ class PromptAnswer:
         if pieces is None:
             return self._add_piece(0, event)
         results = self._shapes.records(pieces)
-        counts = [count for result in results if (count := self._shapes.count(result.get("tokenCount"))) is not None]
-        self._counts |= {OUTPUT_COUNTS[0]: sum(counts)} if counts else {}
+        counted = self._shapes.total(result.get("tokenCount") for result in results)
+        self._counts |= given({OUTPUT_COUNTS[0]: counted})
         return any([self._add_piece(position, result) for position, result in enumerate(results)])
 
     def _add_piece(self, position: int, piece: dict[str, Any]) -> bool:

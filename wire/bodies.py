@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import sys
 import zlib
@@ -196,12 +198,42 @@ def loads_or_salvage(data: bytes) -> tuple[Json, bool]:
     except ValueError:
         pass
     mended = data.decode("utf-8-sig", "replace").encode()
-    for attempt in (mended, salvage(mended)):
+    salvaged = salvage(mended)
+    for read, attempt in ((loads, mended), (loads, salvaged), (loads_leniently, salvaged)):
         try:
-            return loads(attempt), False
+            return read(attempt), False
         except ValueError:
             continue
     return None, False
+
+
+_ESCAPE = re.compile(rb"\\(?:u(?:[dD][89abAB]..\\u[dD][c-fC-F]..|([dD][89a-fA-F]..))|.)", re.DOTALL)
+
+
+def loads_leniently(data: bytes) -> Json:
+    """JSON as many a server writes it and most clients take it; raises ValueError.
+
+    NaN, Infinity and numbers beyond a double are null, half a surrogate pair is U+FFFD.
+    """
+    whole = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], data[: MAX_SALVAGED + 1])
+    if len(whole) > MAX_SALVAGED:
+        raise ValueError("too long")
+    try:
+        value = json.loads(whole.decode(), parse_constant=lambda _: None, parse_float=_number, parse_int=_integer)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if deeper(value, MAX_DEPTH):
+        raise ValueError("nested too deep")
+    return value
+
+
+def _number(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _integer(text: str) -> float | None:
+    return int(text) if len(text) < 19 else _number(text)
 
 
 # A lone quote is a string whose end is missing.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
-from wire.http import path_of
+from wire.http import may_have, path_of, provider_of
 from wire.media import uri
 from wire.reading import (
     Answered,
@@ -43,7 +43,8 @@ class CohereChat(JsonApi):
     operation: ClassVar[str] = "chat"
 
     def matches(self, capture: Capture) -> bool:
-        return capture.method == "POST" and path_of(capture).rstrip("/").endswith("/v2/chat")
+        ours = capture.method == "POST" and path_of(capture).rstrip("/").endswith("/v2/chat")
+        return ours and (provider_of(capture) == self.provider or may_have(capture, "model", "messages"))
 
     def decode(self, capture: Capture) -> Exchange:
         return decode_call(capture, self)

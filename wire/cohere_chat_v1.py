@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part
 from wire.cohere_chat import FINISH_REASONS, OUTPUT_TYPES, documents_of, parameters_of, usage_of
-from wire.http import header, path_of
+from wire.http import header, may_have, path_of, provider_of
 from wire.reading import (
     Answered,
     Asked,
@@ -35,7 +35,8 @@ class CohereChatV1(JsonApi):
     operation: ClassVar[str] = "chat"
 
     def matches(self, capture: Capture) -> bool:
-        return capture.method == "POST" and path_of(capture).rstrip("/").endswith("/v1/chat")
+        ours = capture.method == "POST" and path_of(capture).rstrip("/").endswith("/v1/chat")
+        return ours and (provider_of(capture) == self.provider or may_have(capture, "message"))
 
     def decode(self, capture: Capture) -> Exchange:
         """Lines have a content type of their own."""

@@ -78,6 +78,5 @@ def _usage(billed: dict[str, Any], shapes: Shapes) -> Usage:
     """An image's tokens are billed beside the text's; some models bill images by their number instead."""
     text = shapes.count(first_given(billed.get("text_tokens"), billed.get("input_tokens")))
     image = shapes.count(billed.get("image_tokens"))
-    known = [count for count in (text, image) if count is not None]
     details = {"image.input_tokens": image, "input_images": shapes.count(billed.get("images"))}
-    return Usage(input_tokens=sum(known) if known else None, details=given(details))
+    return Usage(input_tokens=shapes.total((text, image)), details=given(details))

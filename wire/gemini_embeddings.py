@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from pipeline.records import Capture, Exchange, Message, Part, Usage
+from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
 from wire.gemini import model_and_verb, usage_of
 from wire.gemini_parts import member, message_of
 from wire.http import path_of
@@ -78,15 +78,14 @@ def _usage(body: dict[str, Any], shapes: Shapes) -> Usage:
     """Vertex AI counts the tokens of each text, and the characters it bills."""
     usage = usage_of(shapes.record(body.get("usageMetadata")), 0, shapes)
     characters = shapes.count(shapes.record(body.get("metadata")).get("billableCharacterCount"))
-    counts = [_tokens(prediction, shapes) for prediction in shapes.records(body.get("predictions"))]
-    known = [count for count in counts if count is not None]
+    predicted = shapes.total(_tokens(prediction, shapes) for prediction in shapes.records(body.get("predictions")))
     return msgspec.structs.replace(
         usage,
-        input_tokens=sum(known) if known else usage.input_tokens,
+        input_tokens=first_given(predicted, usage.input_tokens),
         details={**usage.details, **given({"input_characters": characters})},
     )
 
 
-def _tokens(prediction: dict[str, Any], shapes: Shapes) -> int | None:
+def _tokens(prediction: dict[str, Any], shapes: Shapes) -> Json:
     embeddings = shapes.record(prediction.get("embeddings"))
-    return shapes.count(shapes.record(embeddings.get("statistics")).get("token_count"))
+    return shapes.record(embeddings.get("statistics")).get("token_count")

@@ -147,6 +147,20 @@ def path_of(capture: Capture) -> str:
     return capture.target.partition("?")[0]
 
 
+_VERSIONED = re.compile(r"/(?:v\d\w*|openai|deployments)/")
+
+
+def is_versioned(capture: Capture) -> bool:
+    """Does the path say more than a name that any application may use? `/v1/responses` does, `/responses` does not."""
+    return _VERSIONED.search(path_of(capture)) is not None
+
+
+def may_have(capture: Capture, *members: str) -> bool:
+    """Can the request have all these members? Of one that is cut or packed it is not known here."""
+    hidden = capture.request_cut or header(capture.request_headers, "content-encoding")
+    return bool(hidden) or all(f'"{member}"'.encode() in capture.request_body for member in members)
+
+
 def _with_model_ids(source: str) -> str:
     """Bedrock's model ids have colons, and not every client encodes them."""
     return source.replace(r"/model/\{id\}/", "/model/[^/]+/")

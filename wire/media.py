@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import re
 from contextlib import suppress
 from urllib.parse import unquote_to_bytes
 
@@ -13,10 +14,17 @@ from pipeline.records import Part
 def blob(modality: str, mime_type: str | None, encoded: str) -> Part:
     """The part for base64 text; without size and digest when it is not base64."""
     try:
-        content = binascii.a2b_base64(encoded.encode("ascii", "replace"))
+        return blob_of_bytes(modality, mime_type, _decoded(encoded))
     except binascii.Error:
         return Part("blob", modality=modality, mime_type=mime_type)
-    return blob_of_bytes(modality, mime_type, content)
+
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def _decoded(encoded: str) -> bytes:
+    """Base64 in either alphabet, as Google's clients send it, and with or without its padding."""
+    return binascii.a2b_base64(encoded.encode("ascii", "replace").translate(_URL_SAFE) + b"==")
 
 
 class BlobPieces:
@@ -31,7 +39,7 @@ class BlobPieces:
     def add(self, encoded: str) -> None:
         """What is not base64 adds nothing."""
         with suppress(binascii.Error):
-            piece = binascii.a2b_base64(encoded.encode("ascii", "replace"))
+            piece = _decoded(encoded)
             self.size += len(piece)
             self._digest.update(piece)
 
@@ -39,8 +47,14 @@ class BlobPieces:
         return Part("blob", modality=modality, mime_type=mime_type, size=self.size, digest=self._digest.hexdigest())
 
 
+_BARE = re.compile(r"[\w+/-]{32,}={0,2}", re.ASCII)
+
+
 def uri(modality: str, address: str) -> Part:
-    """The part for a URI; a `data:` URI is a blob."""
+    """The part for a URI; a `data:` URI is a blob, and so is base64 where a URI should be."""
+    address = address.strip()
+    if _BARE.fullmatch(address):
+        return blob(modality, None, address)
     if address[:5].lower() != "data:":
         return Part("uri", modality=modality, uri=address)
     head, _, encoded = address[5:].partition(",")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
-from wire.http import header, path_of
+from wire.http import header, may_have, path_of
 from wire.media import blob
 from wire.reading import (
     Answered,
@@ -70,12 +70,7 @@ class OllamaLines(Ollama):
 def is_ollama(capture: Capture, paths: tuple[str, ...]) -> bool:
     """Applications have paths like these too: Ollama is asked for a model, and answers in JSON unless it fails."""
     ours = capture.method == "POST" and path_of(capture).rstrip("/").endswith(paths)
-    return ours and _names_a_model(capture) and _is_answered_in_json(capture)
-
-
-def _names_a_model(capture: Capture) -> bool:
-    hidden = capture.request_cut or header(capture.request_headers, "content-encoding")
-    return bool(hidden) or b'"model"' in capture.request_body
+    return ours and may_have(capture, "model") and _is_answered_in_json(capture)
 
 
 def _is_answered_in_json(capture: Capture) -> bool:

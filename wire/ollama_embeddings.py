@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part
+from wire.http import may_have, path_of
 from wire.ollama import durations_of, is_ollama, usage_of
 from wire.reading import Answered, Asked, Call, JsonApi, decode_call
 from wire.shapes import Shapes, first_given
@@ -21,7 +22,9 @@ class OllamaEmbeddings(JsonApi):
     operation: ClassVar[str] = "embeddings"
 
     def matches(self, capture: Capture) -> bool:
-        return is_ollama(capture, PATHS)
+        """Servers of OpenAI's dialect are mounted at /api as well, and call `input` what is a prompt here."""
+        old = path_of(capture).rstrip("/").endswith("/embeddings")
+        return is_ollama(capture, PATHS) and (not old or may_have(capture, "prompt"))
 
     def decode(self, capture: Capture) -> Exchange:
         return decode_call(capture, self)

@@ -37,9 +37,10 @@ from wire.reading import (
 from wire.shapes import Shapes, first_given
 
 PATHS = {
-    "POST": re.compile(r"/chat/completions$"),
+    "POST": re.compile(r"/(?:chat|agents)/completions$"),  # Mistral's agents are asked the same
     "GET": re.compile(r"/chat/(?:completions|deferred-completion)/[^/]+$"),
 }
+MAX_NAME = 256  # characters of a tool's name, beyond which no piece of it is looked for
 FINISH_REASONS = {
     "tool_calls": "tool_call",
     "function_call": "tool_call",
@@ -232,18 +233,17 @@ class ChatAnswer:
         return self._choices[index]
 
     def _add_usage(self, usage: Json) -> None:
-        if usage is not None:
-            self._usage = self._shapes.record(usage)
+        """Counts so far, each time anew; an empty object takes nothing back."""
+        self._usage = self._shapes.record(usage) or self._usage
 
     def answered(self) -> Answered:
         text, heard = self._shapes.text, self._heard
         deferred = "request_id" in heard and not self._choices
-        citations = _search_results(heard, self._shapes)
         usage = token_usage(self._usage, ("prompt", "completion"), self._shapes)
         return Answered(
             response_id=text(heard.get("id")),
             response_model=text(heard.get("model")),
-            output_messages=tuple([choice.message(citations) for _, choice in sorted(self._choices.items())]),
+            output_messages=self._messages(),
             usage=timed(usage, self._timings, self._shapes),
             attributes=given(
                 {
@@ -257,6 +257,12 @@ class ChatAnswer:
             failure={"error": self._failure} if self._failure else None,
             unfinished=deferred,
         )
+
+    def _messages(self) -> tuple[Message, ...]:
+        """What the answer leans on is told once, and goes to the first choice."""
+        citations = _search_results(self._heard, self._shapes)
+        choices = [choice for _, choice in sorted(self._choices.items())]
+        return tuple([choice.message([] if n else citations) for n, choice in enumerate(choices)])
 
 
 def _search_results(heard: dict[str, Any], shapes: Shapes) -> list[Json]:
@@ -488,8 +494,9 @@ class ToolCall:
         self.id = self.id or shapes.text(piece.get("id"))
         called = shapes.record(piece.get("custom" if "custom" in piece else "function"))
         name = shapes.text(called.get("name"))
-        if name and name != self._name:  # some servers repeat it with every piece
-            self._name = (self._name or "") + name
+        known = self._name or ""
+        if name and name != known and len(known) < MAX_NAME:  # some servers repeat it with every piece
+            self._name = known + name
         arguments = called.get("input" if "custom" in piece else "arguments")
         if type(arguments) is str:
             self._arguments.append(arguments)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
-from wire.http import path_of
+from wire.http import is_versioned, may_have, path_of
 from wire.media import blob
 from wire.openai_chat import FINISH_REASONS, parameters_of
 from wire.openai_dialect import (
@@ -23,7 +23,7 @@ from wire.openai_dialect import (
 from wire.reading import Answered, Asked, Call, JsonApi, decode_call, finish_reason, given
 from wire.shapes import Shapes, first_given
 
-PATH = re.compile(r"(?<!/chat)/completions?$|/infill$")
+PATH = re.compile(r"(?<!/chat)(?<!/agents)/completions?$|/infill$")
 STOP_TYPES = {"eos": "stop", "word": "stop", "limit": "length", "none": ""}  # llama.cpp's
 
 
@@ -35,7 +35,9 @@ class OpenAICompletions(JsonApi):
     operation: ClassVar[str] = "text_completion"
 
     def matches(self, capture: Capture) -> bool:
-        return capture.method == "POST" and PATH.search(path_of(capture).rstrip("/")) is not None
+        if capture.method != "POST" or PATH.search(path_of(capture).rstrip("/")) is None:
+            return False
+        return is_versioned(capture) or may_have(capture, "prompt") or may_have(capture, "input_prefix")
 
     def decode(self, capture: Capture) -> Exchange:
         return with_blocked(decode_call(capture, self), capture)
@@ -159,8 +161,9 @@ class CompletionAnswer:
         )
 
     def _sum(self, name: str, told: Iterable[dict[str, Any]]) -> int | None:
-        counts = [self._shapes.count(each.get(name)) for each in told]
-        return None if None in counts else sum(filter(None, counts))
+        """Of all texts, unless one is silent."""
+        counts = [each.get(name) for each in told]
+        return None if None in counts else self._shapes.total(counts)
 
     def _message(self, index: int) -> Message:
         text = "".join(self._texts[index])

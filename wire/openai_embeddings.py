@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 import msgspec
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
-from wire.http import path_of
+from wire.http import is_versioned, may_have, path_of
 from wire.media import blob, uri
 from wire.openai_chat import content_part
 from wire.openai_dialect import array_of, claims_of, model_of, prompts_of, token_usage, usage_attributes
 from wire.reading import Answered, Asked, Call, JsonApi, decode_call, given
 from wire.shapes import Shapes, first_given
 
-PATH = re.compile(r"(?<!/api)/(?:multimodal|contextualized)?embeddings?$")  # …/api/embeddings alone is Ollama's
+PATH = re.compile(r"/(?:multimodal|contextualized)?embeddings?$")
+INPUTS = ("input", "inputs", "content")
 PACKED = ("binary", "ubinary")  # eight dimensions to a number
 FLOAT_SIZE = 4  # bytes of a number in base64
 
@@ -29,14 +30,20 @@ class OpenAIEmbeddings(JsonApi):
     operation: ClassVar[str] = "embeddings"
 
     def matches(self, capture: Capture) -> bool:
-        return capture.method == "POST" and PATH.search(path_of(capture).rstrip("/")) is not None
+        """What is asked for by a `prompt` at …/api/embeddings is Ollama's."""
+        path = path_of(capture).rstrip("/")
+        if capture.method != "POST" or PATH.search(path) is None:
+            return False
+        if path.endswith("/api/embeddings") and may_have(capture, "prompt"):
+            return False
+        return is_versioned(capture) or any(may_have(capture, name) for name in INPUTS)
 
     def decode(self, capture: Capture) -> Exchange:
         return decode_call(capture, self)
 
     def asked(self, call: Call, shapes: Shapes) -> Asked:
         request = call.body
-        told = first_given(*[request.get(name) for name in ("input", "inputs", "content")])
+        told = first_given(*[request.get(name) for name in INPUTS])
         parts = [part for each in prompts_of(told) for part in _parts(each, shapes)]
         formats = [request.get(name) for name in ("encoding_format", "embedding_type", "output_dtype")]
         return Asked(
@@ -71,7 +78,7 @@ def _formats(values: list[Json], shapes: Shapes) -> list[str] | None:
 def _parts(each: Json, shapes: Shapes) -> list[Part]:
     """One input: text, tokens, chunks of a document (Voyage), or an object."""
     if type(each) is str:
-        return [Part("text", content=each)]
+        return [uri("image", each) if each[:5].lower() == "data:" else Part("text", content=each)]
     if type(each) is list:
         texts = [Part("text", content=text) for text in each if type(text) is str]
         return texts or [Part("generic", name="tokens")]

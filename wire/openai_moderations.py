@@ -6,7 +6,7 @@ import re
 from typing import Any, ClassVar
 
 from pipeline.records import Capture, Exchange, Json, Message, Part
-from wire.http import path_of
+from wire.http import is_versioned, may_have, path_of
 from wire.openai_chat import content_part, input_message
 from wire.openai_dialect import token_usage
 from wire.reading import Answered, Asked, Call, JsonApi, decode_call, given
@@ -23,7 +23,8 @@ class OpenAIModerations(JsonApi):
     operation: ClassVar[str] = "moderation"
 
     def matches(self, capture: Capture) -> bool:
-        return capture.method == "POST" and PATH.search(path_of(capture).rstrip("/")) is not None
+        ours = capture.method == "POST" and PATH.search(path_of(capture).rstrip("/")) is not None
+        return ours and (is_versioned(capture) or may_have(capture, "input"))
 
     def decode(self, capture: Capture) -> Exchange:
         return decode_call(capture, self)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
-from wire.http import path_of
+from wire.http import is_versioned, may_have, path_of
 from wire.openai_dialect import (
     OUTPUT_TYPES,
     claims_of,
@@ -31,8 +31,8 @@ from wire.reading import (
 from wire.shapes import Shapes
 
 PATHS = {
-    "POST": re.compile(r"(?:^|/)responses(?:/compact|/input_tokens|/[^/]+/cancel)?$"),
-    "GET": re.compile(r"(?:^|/)responses/[^/]+$"),
+    "POST": re.compile(r"/responses(?:/compact|/input_tokens|/(?P<id>[^/]+)/cancel)?$"),
+    "GET": re.compile(r"/responses/(?P<id>[^/]+)$"),
 }
 FINISH_REASONS = {"max_output_tokens": "length"}  # of answers that are incomplete
 UNFINISHED = ("queued", "in_progress")
@@ -51,8 +51,12 @@ class OpenAIResponses(JsonApi):
     operation: ClassVar[str] = "chat"
 
     def matches(self, capture: Capture) -> bool:
+        """Surveys have responses, too: without a version, theirs name no model and have other ids."""
         pattern = PATHS.get(capture.method)
-        return pattern is not None and pattern.search(path_of(capture).rstrip("/")) is not None
+        path = pattern.search(path_of(capture).rstrip("/")) if pattern else None
+        if path is None or is_versioned(capture):
+            return path is not None
+        return path["id"].startswith("resp") if path["id"] else may_have(capture, "model")
 
     def decode(self, capture: Capture) -> Exchange:
         if not capture.request_body and path_of(capture).rstrip("/").endswith("/cancel"):

@@ -7,7 +7,7 @@ forms, cut bodies, the ways of streaming, times, errors, and the rules that ever
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, ClassVar, NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote
 
@@ -16,7 +16,7 @@ import orjson
 from msgspec import Struct
 
 from pipeline.records import DETAILS, Capture, Exchange, Headers, Json, Message, Part, Timing, Usage
-from wire.bodies import MAX_DEPTH, Body, deeper, expand, loads, loads_or_salvage
+from wire.bodies import MAX_DEPTH, Body, deeper, expand, loads, loads_leniently, loads_or_salvage
 from wire.endings import last_events
 from wire.http import bare_exchange, header, path_of
 from wire.multipart import fields_of
@@ -26,6 +26,8 @@ from wire.streams import READERS, Piece, Streaming, streaming_of, times_at
 MAX_ERROR_MESSAGE = 2000  # characters
 MAX_ERROR_TYPE = 64  # characters; longer is no kind of error but its story
 MAX_FINISH_REASON = 64  # characters
+MAX_NAME = 512  # characters of a model, an id, an attribute
+MAX_CLAIMS = 64
 GENERATES = frozenset(("chat", "text_completion", "generate_content"))  # operations whose answers are messages
 
 
@@ -146,26 +148,40 @@ def decode_call(capture: Capture, api: ModelApi) -> Exchange:
         wire=api.name,
         operation=operation,
         provider=bare.provider or api.provider,
-        request_model=asked.model or shapes.text(call.body.get("model")),
-        response_model=answered.response_model,
-        response_id=answered.response_id,
-        system_instructions=asked.system_instructions,
-        input_messages=asked.input_messages,
-        output_messages=answered.output_messages,
-        tool_definitions=asked.tool_definitions,
-        parameters=asked.parameters,
-        output_type=asked.output_type,
-        output_schema=asked.output_schema,
         usage=usage,
         stream=asked_to_stream if capture.status is None else response.stream,
         complete=response.complete and failure is response.failure,
         error_type=error_type_of(bare.error_type, capture, failure),
         error_message=error_message_of(failure),
         decode_error=shapes.problem,
-        attributes={**asked.attributes, **answered.attributes},
-        conversation=answered.conversation or asked.conversation,
-        claims=asked.claims,
+        **told(asked, answered, shapes.text(call.body.get("model"))),
     )
+
+
+def told(asked: Asked, answered: Answered, model: str | None = None) -> dict[str, Any]:
+    """What both sides said, as fields of Exchange; names and ids no longer than any has reason to be."""
+    return {
+        "request_model": short(asked.model or model),
+        "response_model": short(answered.response_model),
+        "response_id": short(answered.response_id),
+        "system_instructions": asked.system_instructions,
+        "input_messages": asked.input_messages,
+        "output_messages": answered.output_messages,
+        "tool_definitions": asked.tool_definitions,
+        "parameters": asked.parameters,
+        "output_type": asked.output_type,
+        "output_schema": asked.output_schema,
+        "attributes": {
+            key: value[:MAX_NAME] for key, value in (*asked.attributes.items(), *answered.attributes.items())
+        },
+        "conversation": short(answered.conversation or asked.conversation),
+        "claims": asked.claims if len(asked.claims) <= MAX_CLAIMS else dict(islice(asked.claims.items(), MAX_CLAIMS)),
+    }
+
+
+def short(name: str | None) -> str | None:
+    """A name or id, cut where it is longer than any has reason to be."""
+    return name[:MAX_NAME] if name else name
 
 
 def read_call(capture: Capture, shapes: Shapes) -> Call:
@@ -238,9 +254,10 @@ def _read_whole(body: Body, capture: Capture, api: ModelApi, answer: Answer, sha
         whole = shapes.record(value)
     if not failed:
         answer.add(whole)
+    ends = sound or body.data.rstrip().endswith((b"}", b"]"))  # JSON with NaN in it is not sound, but whole
     return _Response(
         stream=False,
-        complete=arrived and (sound or failed or capture.response_cut),  # the copy was cut, not the answer
+        complete=arrived and (ends or failed or capture.response_cut),  # the copy was cut, not the answer
         failure=whole if failed or _is_failure(whole) else None,
     )
 
@@ -280,12 +297,15 @@ def _events(
 
 
 def _mend(piece: Piece, shapes: Shapes) -> Json:
-    """The event as the rules for streams read it: what is not UTF-8 becomes U+FFFD."""
+    """The event as the rules for streams read it: what is not UTF-8 becomes U+FFFD, and NaN is nothing."""
     shapes.note("event_cut" if piece.cut else "event_not_json")
-    try:
-        return loads(piece.data.decode("utf-8", "replace").encode())
-    except ValueError:
-        return None
+    mended = piece.data.decode("utf-8", "replace").encode()
+    for read in (loads, loads_leniently):
+        try:
+            return read(mended)
+        except ValueError:
+            continue
+    return None
 
 
 def _timing(timing: Timing, times: tuple[int, ...]) -> Timing:

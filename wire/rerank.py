@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
 from wire.bodies import loads
 from wire.cohere_embed import content_parts
-from wire.http import path_of
+from wire.http import is_versioned, may_have, path_of
 from wire.media import uri
 from wire.reading import Answered, Asked, Call, JsonApi, decode_call, given
 from wire.shapes import Shapes, first_given
@@ -22,7 +22,9 @@ class Rerank(JsonApi):
     operation: ClassVar[str] = "rerank"
 
     def matches(self, capture: Capture) -> bool:
-        return capture.method == "POST" and path_of(capture).rstrip("/").endswith("/rerank")
+        ours = capture.method == "POST" and path_of(capture).rstrip("/").endswith("/rerank")
+        found = may_have(capture, "documents") or may_have(capture, "texts")
+        return ours and (is_versioned(capture) or (found and may_have(capture, "query")))
 
     def decode(self, capture: Capture) -> Exchange:
         return decode_call(capture, self)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline.records import Json
 
 MAX_COUNT = 2**53  # beyond it JSON numbers are not exact, and the sum of three must fit 64 bits
+MAX_ITEMS = 2**17  # of one array; the longest an API allows are a batch's 100,000 requests
 
 
 class Shapes:
@@ -49,8 +51,12 @@ class Shapes:
         return items
 
     def items(self, value: Json) -> list[Any]:
+        """An array as far as it is one that an API allows."""
         if type(value) is list:
-            return value
+            if len(value) <= MAX_ITEMS:
+                return value
+            self.odd(value)
+            return value[:MAX_ITEMS]
         self.odd(value)
         return []
 
@@ -82,6 +88,11 @@ class Shapes:
             return number
         self.odd()
         return None
+
+    def total(self, values: Iterable[Json]) -> int | None:
+        """The sum of those that are counts; None where none is."""
+        counts = [count for count in map(self.count, values) if count is not None]
+        return self.count(sum(counts)) if counts else None
 
 
 def first_given(*values: Json) -> Json:

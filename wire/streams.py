@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from pipeline.records import Headers
@@ -25,6 +26,10 @@ LINES = (
     "application/x-jsonlines",
 )
 EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+BOM = b"\xef\xbb\xbf"
+MAX_PIECES = 2**18  # of one body; an answer of as many tokens is longer than any
+MAX_NESTED = 1024  # arrays and objects; no parser goes deeper
+STEP = 2**18  # bytes of events that are read at once
 
 
 class Piece(NamedTuple):
@@ -46,7 +51,7 @@ def streaming_of(data: bytes, headers: Headers, own: Streaming) -> Streaming | N
         return "amazon"
     if said.startswith(("audio/", "image/", "video/")):
         return None
-    start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = data[:64].lstrip(BOM + b" \t\r\n")
     if start.startswith(b"{"):
         return "lines" if own == "lines" or is_lines(headers) else None
     if start.startswith(b"["):
@@ -62,21 +67,20 @@ def is_lines(headers: Headers) -> bool:
 def read_events(data: bytes, shapes: Shapes) -> Iterator[Piece]:
     """Server-sent events; the last counts even without its blank line."""
     parser = SseParser()
-    for event in parser.feed(data):
-        yield Piece(event.offset, event.data, type=event.type)
+    for start in range(0, len(data), STEP):
+        for event in parser.feed(data[start : start + STEP]):
+            yield Piece(event.offset, event.data, type=event.type)
     if leftover := parser.leftover():
         yield Piece(leftover.offset, leftover.data, True, leftover.type)
 
 
+_LINE = re.compile(rb"\S[^\n]*")
+
+
 def read_lines(data: bytes, shapes: Shapes) -> Iterator[Piece]:
     """One JSON value a line; empty lines keep a connection alive."""
-    offset = 0
-    while offset < len(data):
-        end = data.find(b"\n", offset)
-        stop = len(data) if end < 0 else end
-        if line := data[offset:stop].strip():
-            yield Piece(offset, line, cut=end < 0)
-        offset = stop + 1
+    for match in _LINE.finditer(data, len(BOM) if data.startswith(BOM) else 0):
+        yield Piece(match.start(), match[0].rstrip(), cut=match.end() == len(data))
 
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\],]', re.DOTALL)
@@ -92,7 +96,7 @@ def read_array(data: bytes, shapes: Shapes) -> Iterator[Piece]:
             start = match.end() if depth == 1 else start
         elif token in (b"}", b"]"):
             depth -= 1
-        elif token == b'"':
+        if token == b'"' or depth > MAX_NESTED:
             break
         if (depth == 1 and token == b",") or depth == 0:
             if (element := data[start : match.start()]).strip():
@@ -115,11 +119,23 @@ def read_amazon(data: bytes, shapes: Shapes) -> Iterator[Piece]:
         yield Piece(offset, event)
 
 
+def _bounded(read: Callable[[bytes, Shapes], Iterator[Piece]]) -> Callable[[bytes, Shapes], Iterator[Piece]]:
+    """No more pieces than an answer can have; more are noted as `too_many_events`."""
+
+    def bounded(data: bytes, shapes: Shapes) -> Iterator[Piece]:
+        pieces = read(data, shapes)
+        yield from islice(pieces, MAX_PIECES)
+        if next(pieces, None):
+            shapes.note("too_many_events")
+
+    return bounded
+
+
 READERS: Mapping[Streaming, Callable[[bytes, Shapes], Iterator[Piece]]] = {
-    "events": read_events,
-    "lines": read_lines,
-    "array": read_array,
-    "amazon": read_amazon,
+    "events": _bounded(read_events),
+    "lines": _bounded(read_lines),
+    "array": _bounded(read_array),
+    "amazon": _bounded(read_amazon),
 }
 
 

@@ -9,12 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.records import Capture, Exchange, Timing, TraceContext
-from wire.bodies import Arrivals, loads
+from wire.bodies import Arrivals, loads_or_salvage
 from wire.http import bare_exchange
-from wire.reading import Answered, Asked, checked, error_message_of, error_type_of
+from wire.reading import Answered, Asked, checked, error_message_of, error_type_of, told
 from wire.shapes import Shapes
 from wire.streams import times_at
 from wire.websocket import Deflate, agreed, messages
+
+MAX_REPEATED = 2 * 2**20  # bytes of instructions and tools in all turns of one part
 
 
 class Said(NamedTuple):
@@ -65,7 +67,22 @@ def turns_of(capture: Capture, wire: str, provider: str, listener: Listener) -> 
         turns[-1].shapes.note(shapes.problem)
     elif shapes.problem:
         turns = [Turn(Asked(), Answered(), "chat", shapes, 0, 0, capture.ended_at)]
+    _without_repetitions(turns)
     return tuple([_exchange(capture, wire, provider, number, turn) for number, turn in enumerate(turns, 1)])
+
+
+def _without_repetitions(turns: list[Turn]) -> None:
+    """Every turn has the session's instructions and tools, but not beyond a bound for all of them together.
+
+    Those that go without are named session_left_out.
+    """
+    room = MAX_REPEATED
+    for number, turn in enumerate(turns):
+        room -= len(msgspec.json.encode((turn.asked.system_instructions, turn.asked.tool_definitions)))
+        if room < 0:
+            asked = msgspec.structs.replace(turn.asked, system_instructions=(), tool_definitions=())
+            turns[number] = msgspec.structs.replace(turn, asked=asked)
+            turn.shapes.note("session_left_out")
 
 
 def dialogue(capture: Capture, shapes: Shapes) -> list[Said]:
@@ -91,11 +108,10 @@ def _events(data: bytes, client: bool, deflate: Deflate | None, arrivals: Arriva
 
 
 def _event(data: bytes, shapes: Shapes) -> dict[str, Any]:
-    try:
-        return shapes.record(loads(data))
-    except ValueError:
+    value, sound = loads_or_salvage(data)
+    if not sound:
         shapes.note("event_not_json")
-        return {}
+    return shapes.record(value)
 
 
 def _exchange(capture: Capture, wire: str, provider: str, number: int, turn: Turn) -> Exchange:
@@ -111,26 +127,14 @@ def _exchange(capture: Capture, wire: str, provider: str, number: int, turn: Tur
         wire=wire,
         operation=turn.operation,
         provider=bare.provider or provider,
-        request_model=asked.model,
-        response_model=answered.response_model,
-        response_id=answered.response_id,
-        system_instructions=asked.system_instructions,
-        input_messages=asked.input_messages,
-        output_messages=answered.output_messages,
-        tool_definitions=asked.tool_definitions,
-        parameters=asked.parameters,
-        output_type=asked.output_type,
-        output_schema=asked.output_schema,
         usage=usage,
         stream=True,
         complete=turn.finished and failure is None,
         error_type=error_type_of(broken, capture, failure),
         error_message=error_message_of(failure),
         decode_error=turn.shapes.problem,
-        attributes={**asked.attributes, **answered.attributes},
         turn=number,
-        conversation=answered.conversation or asked.conversation,
-        claims=asked.claims,
+        **told(asked, answered),
     )
 
 

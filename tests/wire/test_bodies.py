@@ -13,7 +13,7 @@ from typing import Any
 
 import brotli
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wire import bodies
@@ -235,7 +235,7 @@ def test_the_depth_allowed() -> None:
         (b"{", {}),
         (b"", None),
         (b"<html>", None),
-        (b'{"a": NaN}', None),
+        (b'{"a": NaN}', {"a": None}),
         (b'{"a": 1]', None),
         (b"[" * 5000, None),
     ],
@@ -244,6 +244,7 @@ def test_salvage(data: bytes, value: object) -> None:
     assert loads_or_salvage(data) == (value, False)
 
 
+@settings(deadline=None)  # every prefix of what may be long
 @given(st.recursive(st.none() | st.text() | st.integers(0, 99), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
 def test_every_prefix_of_an_array_or_object_is_salvaged(value: object) -> None:
     data = json.dumps({"value": value}, ensure_ascii=False).encode()
@@ -252,3 +253,19 @@ def test_every_prefix_of_an_array_or_object_is_salvaged(value: object) -> None:
         salvaged, sound = loads_or_salvage(data[:length])
         assert isinstance(salvaged, dict)
         assert not sound
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b'{"a": [NaN, Infinity, -Infinity, 1e400, -1e400, 1]}', {"a": [None, None, None, None, None, 1]}),
+        (b'{"a": "\\ud83d!", "\\udc00": 1}', {"a": "\ufffd!", "\ufffd": 1}),
+        (b'{"a": "\\ud83d\\ude00 \\\\ud83d \\\\", "b": NaN}', {"a": "\U0001f600 \\ud83d \\", "b": None}),
+        (b'{"a": "NaN \\ud83d", "b": 1%s}' % (b"0" * 5000), {"a": "NaN \ufffd", "b": None}),
+        (b'{"a": "\\ud83d", "b": 123456789012345678901', {"a": "\ufffd"}),
+        (b'{"a": NaN, "b": ' + b"[" * 200 + b"]" * 200 + b"}", None),
+        (b'{"a": NaN, "b": ' + b"[" * 100_000, None),
+    ],
+)
+def test_what_other_parsers_take_is_not_lost(data: bytes, value: object) -> None:
+    assert loads_or_salvage(data) == (value, False)

@@ -12,12 +12,13 @@ from tests.support.records import a_capture, reported
 from wire import decode
 from wire.cohere_chat_v1 import CohereChatV1
 
+ASKED = b'{"message":"Hi"}'
 LINES = (("content-type", "application/stream+json"),)
 
 
 def answered(**answer: Any) -> Exchange:
     body = json.dumps({"text": "Hello", "finish_reason": "COMPLETE"} | answer).encode()
-    return decode(a_capture(target="/v1/chat", response_body=body))
+    return decode(a_capture(target="/v1/chat", request_body=ASKED, response_body=body))
 
 
 def asked(**request: Any) -> Exchange:
@@ -27,7 +28,7 @@ def asked(**request: Any) -> Exchange:
 
 def stream(*events: dict[str, Any]) -> Capture:
     body = b"".join(json.dumps(event).encode() + b"\n" for event in events)
-    return a_capture(target="/v1/chat", response_body=body, response_headers=LINES)
+    return a_capture(target="/v1/chat", request_body=ASKED, response_body=body, response_headers=LINES)
 
 
 def text(piece: str) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def text(piece: str) -> dict[str, Any]:
     ],
 )
 def test_matches(method: str, target: str, matches: bool) -> None:
-    assert CohereChatV1().matches(a_capture(method=method, target=target)) is matches
+    assert CohereChatV1().matches(a_capture(method=method, target=target, request_body=ASKED)) is matches
 
 
 def test_history_and_results_are_messages() -> None:

@@ -219,3 +219,22 @@ def test_a_failing_decoder_leaves_the_http_exchange(monkeypatch: pytest.MonkeyPa
 
 def test_each_format_has_cases() -> None:
     assert {case.split("/")[0] for case in CASES} == {wire_format.name for wire_format in WIRE_FORMATS}
+
+
+def test_names_and_ids_are_no_longer_than_any_has_reason_to_be() -> None:
+    body = {"id": "i" * 9000, "model": "m" * 9000, "choices": [], "system_fingerprint": "f" * 9000}
+    request = {"model": "r" * 9000, "messages": [], "metadata": {str(n): "v" for n in range(500)}}
+    exchange = decode(a_capture(request_body=json.dumps(request).encode(), response_body=json.dumps(body).encode()))
+    named = (exchange.response_id, exchange.response_model, exchange.request_model, *exchange.attributes.values())
+    assert max(len(name or "") for name in named) == 512
+    assert len(exchange.claims) == 64
+
+
+def test_a_body_with_nan_in_it_is_whole_though_it_is_no_json() -> None:
+    body = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop","logprobs":NaN}]}'
+    exchange = decode(a_capture(response_body=body))
+    assert (text_of(exchange.output_messages), exchange.complete) == ("Hi", True)
+    assert exchange.decode_error == "response_not_json"
+    stream = b'data: {"choices":[{"delta":{"content":"Hi"},"logprobs":NaN}]}\n\ndata: [DONE]\n\n'
+    exchange = decode(a_capture(response_body=stream))
+    assert (text_of(exchange.output_messages), exchange.decode_error) == ("Hi", "event_not_json")

@@ -27,7 +27,8 @@ def embedded(target: str = "/api/embed", **request: Any) -> Exchange:
     ("target", "request_body", "matches"),
     [
         ("/api/embed", b'{"model": "m"}', True),
-        ("/api/embeddings", b'{"model": "m"}', True),
+        ("/api/embeddings", b'{"model": "m", "prompt": "a"}', True),
+        ("/api/embeddings", b'{"model": "m", "input": "a"}', False),
         ("/api/embeddings", b'{"text": "Hi"}', False),
         ("/v1/embeddings", b'{"model": "m"}', False),
         ("/api/chat", b'{"model": "m"}', False),

@@ -56,7 +56,9 @@ def chunk(text: object, finish_reason: object = None, **choice: Any) -> dict[str
     ],
 )
 def test_matches(method: str, target: str, matches: bool) -> None:
-    assert OpenAICompletions().matches(a_capture(method=method, target=target)) is matches
+    assert (
+        OpenAICompletions().matches(a_capture(method=method, target=target, request_body=b'{"prompt":"a"}')) is matches
+    )
 
 
 @pytest.mark.parametrize(

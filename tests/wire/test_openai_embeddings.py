@@ -51,7 +51,8 @@ def answered(embedding: object, usage: object = None, **request: Any) -> Exchang
     ],
 )
 def test_matches(method: str, target: str, matches: bool) -> None:
-    assert OpenAIEmbeddings().matches(a_capture(method=method, target=target)) is matches
+    body = b'{"prompt":"a"}' if "/api/embeddings" in target else b'{"input":"a","content":"a"}'
+    assert OpenAIEmbeddings().matches(a_capture(method=method, target=target, request_body=body)) is matches
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from wire import decode
 from wire.http import route_of
 from wire.rerank import Rerank
 
+ASKED = b'{"query":"a","documents":["b"]}'
+
 
 def reranked(response: object = (), **request: Any) -> Exchange:
     bodies = {"request_body": json.dumps(request).encode(), "response_body": json.dumps(response).encode()}
-    return decode(a_capture(target="/rerank", **bodies))
+    return decode(a_capture(target="/v1/rerank", **bodies))
 
 
 def documents(*values: object) -> tuple[Part, ...]:
@@ -34,7 +36,7 @@ def documents(*values: object) -> tuple[Part, ...]:
     ],
 )
 def test_matches(method: str, target: str, matches: bool) -> None:
-    assert Rerank().matches(a_capture(method=method, target=target)) is matches
+    assert Rerank().matches(a_capture(method=method, target=target, request_body=ASKED)) is matches
 
 
 def test_routes() -> None:

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.records import Capture, Exchange
-from tests.support.records import MS, STARTED_AT, TRACE
+from pipeline.records import Capture, Exchange, Part
+from tests.support.records import MS, STARTED_AT, TRACE, a_capture
 from tests.wire.cases import genai_fields
 from tests.wire.dialogues import DIALOGUES, Said, connection, dialogue_of, expected_turns, read_dialogue
 from tests.wire.test_formats import mutated, survives_the_journal
 from wire import SPLICED_FORMATS, exchanges_of
+from wire.reading import Answered, Asked
+from wire.shapes import Shapes
+from wire.turns import MAX_REPEATED, Turn, turns_of
 
 PROBLEMS = (None, "websocket_cut", "websocket_broken", "event_not_json", "unexpected_shape", "usage_inconsistent")
 TEXT = "openai_realtime/text"
@@ -190,3 +193,22 @@ def test_at_the_same_time_the_client_spoke_first() -> None:
     said = [(0, by, event) for _, by, event in dialogue_of("openai_responses_socket/error")[:2]]
     (turn,) = turns(connection(said, "/v1/responses"))
     assert turn.error_message == "Previous response with id 'resp_gone' not found."
+
+
+def test_turns_that_repeat_too_much_go_without_their_sessions_instructions() -> None:
+    instructions = (Part("text", content="x" * 300_000),)
+
+    def turn() -> Turn:
+        asked = Asked(system_instructions=instructions, tool_definitions=({"type": "function", "name": "f"},))
+        return Turn(asked, Answered(), "chat", Shapes(), 0, 0, 1)
+
+    class Listening:
+        def hear(self, said: Said) -> None: ...
+
+        def turns(self, unfinished: bool) -> list[Turn]:
+            return [turn() for _ in range(10)]
+
+    exchanges = turns_of(a_capture(status=101, response_body=b""), "w", "p", Listening())
+    kept = MAX_REPEATED // 300_000
+    assert [bool(each.system_instructions) for each in exchanges] == [True] * kept + [False] * (10 - kept)
+    assert [each.decode_error for each in exchanges] == [None] * kept + ["session_left_out"] * (10 - kept)
