@@ -47,13 +47,16 @@ def lines(evaluated: EvaluatedExchange, content: Content) -> Iterator[str]:
 
 
 def summary(exchange: Exchange) -> str:
-    """`018b… openai POST /v1/chat/completions 200 41 ms chat gpt-4o 9→3 tokens`."""
+    """`018b… openai POST /v1/chat/completions 200 41 ms chat gpt-4o 9→3 tokens 0.000053 USD`."""
     http, usage = exchange.http, exchange.usage
     words = [exchange.id, exchange.upstream, http.method, http.path, str(http.status or "-")]
     words.append(f"{exchange.timing.duration / 1e6:.0f} ms")
     words += [word for word in (exchange.operation, exchange.response_model or exchange.request_model) if word]
     if usage.input_tokens is not None or usage.output_tokens is not None:
-        words.append(f"{number(usage.input_tokens)}→{number(usage.output_tokens)} tokens")
+        estimated = "estimated " if usage.source == "estimated" else ""
+        words.append(f"{number(usage.input_tokens)}→{number(usage.output_tokens)} {estimated}tokens")
+    if exchange.cost is not None:
+        words.append(f"{exchange.cost.total:.6f} USD")
     if exchange.error_type:
         words.append(f"[{exchange.error_type}]")
     return " ".join(words)

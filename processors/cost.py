@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from pipeline.errors import ConfigError
 from pipeline.records import Cost, Exchange
 from processors.own_prices import OwnPrices, read
 from processors.tariff import Bill
@@ -60,7 +61,11 @@ class Pricing:
     own: OwnPrices = field(init=False, repr=False, compare=False, metadata={"option": False})
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "own", read(self.prices) if self.prices else OwnPrices({}))
+        try:
+            own = read(self.prices) if self.prices else OwnPrices({})
+        except ConfigError as error:
+            raise ConfigError(*(f"processors.cost.prices: {problem}" for problem in error.problems)) from None
+        object.__setattr__(self, "own", own)
 
     def pricer(self) -> Pricer:
         """The stage with these options. Loads the list prices: 0.3 s, 25 MB."""

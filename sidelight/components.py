@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from config.build import build_all, build_one
+from config.load import suggestion
 from config.settings import Settings
 from pipeline.contracts import Exporter, Processor
 from pipeline.errors import ConfigError
@@ -75,7 +76,7 @@ def build_components(settings: Settings) -> Components:
         )
     known = [each.name for each in WIRE_FORMATS]
     problems += [
-        f"proxy.routes.{number}.wire: no wire format is called {route.wire!r}; there are {', '.join(known)}"
+        f"proxy.routes[{number}].wire: there is no wire format {route.wire!r}; {suggestion(route.wire, known)}"
         for number, route in enumerate(settings.proxy.routes)
         if route.wire and route.wire not in known
     ]

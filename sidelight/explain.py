@@ -67,7 +67,7 @@ def facts(story: Story) -> Table:
     table.add_column(overflow="fold")
     for name, value in (
         ("asked", asked(story)),
-        ("request", f"{story.method} {story.path}"),
+        ("request", request(story)),
         ("answered", answered(story)),
         ("who", who(story)),
         ("tokens", tokens(story)),
@@ -85,6 +85,11 @@ def facts(story: Story) -> Table:
 def asked(story: Story) -> str:
     what = " ".join(filter(None, (story.operation, story.model)))
     return f"{what or 'something'} of upstream {story.upstream}"
+
+
+def request(story: Story) -> str:
+    turn = story.exchange.turn if story.exchange else 0
+    return f"{story.method} {story.path}" + (f", turn {turn} of the connection" if turn else "")
 
 
 def answered(story: Story) -> str:
@@ -110,6 +115,8 @@ def found_in(source: str | None) -> str:
 
 
 def tokens(story: Story) -> str:
+    if story.input_tokens is None and story.output_tokens is None:
+        return "none counted"
     counted = {"provider": ", by the provider's count", "estimated": ", estimated"}.get(story.usage_source or "", "")
     return f"{amount(story.input_tokens)} in, {amount(story.output_tokens)} out{counted}"
 

@@ -18,7 +18,7 @@ from config.settings import Settings, Store
 from exporters import EXPORTERS
 from processors import PROCESSORS, STAGES
 from sidelight.components import build_components
-from wire import WIRE_FORMATS
+from wire import SPLICED_FORMATS, WIRE_FORMATS
 
 REDACTED: Final = "[redacted]"
 STORE: Final = "Keeps exchanges and outcomes in one SQLite file; there in any case."
@@ -44,6 +44,9 @@ def list_components(console: Console) -> None:
     console.print("[bold]wire formats[/bold]")
     for wire_format in WIRE_FORMATS:
         console.print(f"{wire_format.name}: {first_line(type(wire_format).__doc__)}", highlight=False)
+    console.print("\n[bold]wire formats of WebSockets[/bold], found by their paths alone", highlight=False)
+    for spliced in SPLICED_FORMATS:
+        console.print(f"{spliced.name}: {first_line(type(spliced).__doc__)}", highlight=False)
 
 
 def first_line(docstring: str | None) -> str:

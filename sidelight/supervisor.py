@@ -319,7 +319,7 @@ class Supervisor:
                 log.warning("%s has changed: that needs a restart; the running one stays as it was", section)
         if self._told_to_proxies(components) != self._told_to_proxies(self._components):
             log.warning(
-                "processors: the headers, credential or salt that captures need have changed: that needs a restart"
+                "processors: the headers that are read, `credential` or the salt has changed: that needs a restart"
             )
         self.tree = self.tree | {section: tree.get(section, {}) for section in RELOADABLE}
         self._children[0].tell({"settings": self.tree})

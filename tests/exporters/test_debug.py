@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from exporters.debug import Debug
-from pipeline.records import Evaluation, LedgerEntry
+from pipeline.records import Cost, Evaluation, LedgerEntry, Usage
 from tests.support.records import an_evaluated_exchange, an_exchange, answer
 
 ENTRIES = (
@@ -23,6 +23,13 @@ async def test_an_exchange_is_one_block_for_a_human(capsys: pytest.CaptureFixtur
         "  error   slow [timeout]",
         "  skipped judge (budget)",
     ]
+
+
+async def test_an_estimate_is_called_one_and_a_known_cost_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    estimate = Usage(input_tokens=9, output_tokens=3, source="estimated")
+    exchange = an_exchange(usage=estimate, cost=Cost(0.0000525, 0.0000225, 0.00003, "override", estimated=True))
+    await Debug().export([an_evaluated_exchange(exchange=exchange)])
+    assert capsys.readouterr().err.endswith(" 9→3 estimated tokens 0.000053 USD\n")
 
 
 async def test_texts_are_shown_only_when_allowed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def test_json_will_do(tmp_path: Path) -> None:
         ("openai: {m: {input: -1}}", "openai.m: input is -1.0; give US dollars, zero or more"),
         ("openai: {m: {input: .nan}}", "openai.m: input is nan; give US dollars, zero or more"),
         ("openai: {m: {input: .inf}}", "openai.m: input is inf; give US dollars, zero or more"),
-        ("openai: {m: {input: 1, since: soon}}", "openai.m.since: "),
+        ("openai: {m: {input: 1, since: soon}}", "openai.m.since: must be a date, like 2026-07-01"),
         ("openai: {m: [{input: 1}, {inptu: 1}]}", "openai.m.1.inptu: unknown option"),
         ("openai: {m: [{input: 1}, {input: 2}]}", "openai.m: two prices begin on the same day; give each another"),
         ("openai: {m: {input: 1}, m: {input: 2}}", "openai.m: given twice (line 1); keep one"),

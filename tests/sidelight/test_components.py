@@ -106,6 +106,19 @@ def test_an_evaluator_that_requires_what_no_exchange_has_is_refused(monkeypatch:
     assert problem.startswith("processors.pii: requires 'crystal_ball'")
 
 
+@pytest.mark.parametrize(
+    ("named", "problem"),
+    [
+        ("openai_chatt", "proxy.routes[1].wire: there is no wire format 'openai_chatt'; did you mean openai_chat?"),
+        ("xyz", "proxy.routes[1].wire: there is no wire format 'xyz'; known here: openai_chat, "),
+    ],
+)
+def test_a_route_whose_wire_format_does_not_exist_is_refused(named: str, problem: str) -> None:
+    routes = [{"prefix": "/", "upstream": "one"}, {"prefix": "/ask", "upstream": "one", "wire": named}]
+    (said,) = problems_of(proxy=PROXY | {"routes": routes})
+    assert said.startswith(problem)
+
+
 def test_a_tree_that_says_nothing_gets_every_evaluator_and_readable_lines() -> None:
     tree = with_defaults({"proxy": PROXY}, None)
     components = build_components(settings_from(tree))

@@ -116,6 +116,16 @@ def test_an_exchange_without_an_answer_says_why(tmp_path: Path) -> None:
     assert "something of upstream openai" in text
 
 
+def test_tokens_that_nobody_counted_are_said_to_be_none(tmp_path: Path) -> None:
+    assert "none counted" in told(a_store(tmp_path, input_tokens=None, output_tokens=None), ID)[1]
+
+
+def test_a_turn_of_a_websocket_is_told_by_its_number(tmp_path: Path) -> None:
+    body = zlib.compress(msgspec.msgpack.encode(an_exchange(turn=3)))
+    changes = {"method": "GET", "path": "/v1/realtime", "status": 101, "body": body}
+    assert "GET /v1/realtime, turn 3 of the connection" in told(a_store(tmp_path, **changes), ID)[1]
+
+
 def test_an_unreadable_body_is_said_to_be_one(tmp_path: Path) -> None:
     assert "3 bytes that this version cannot read" in told(a_store(tmp_path, body=b"abc"), ID)[1]
 

@@ -15,7 +15,7 @@ from exporters import EXPORTERS
 from processors import PROCESSORS
 from sidelight.components import build_components
 from sidelight.show import list_components, print_config
-from wire import WIRE_FORMATS
+from wire import SPLICED_FORMATS, WIRE_FORMATS
 
 CANARY = "canary-7f3a"
 TREE: dict[str, Any] = {
@@ -74,7 +74,7 @@ def test_every_component_is_listed_with_every_option() -> None:
     for name, kind in {**PROCESSORS, **EXPORTERS}.items():
         assert name in text
         assert all(f"{field}=" in text for field in option_names(kind))
-    assert all(f"{wire_format.name}: " in text for wire_format in WIRE_FORMATS)
+    assert all(f"{wire_format.name}: " in text for wire_format in (*WIRE_FORMATS, *SPLICED_FORMATS))
     assert {"redact", "sample", "store"} <= set(text.split())
 
 

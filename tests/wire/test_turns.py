@@ -208,7 +208,7 @@ def test_turns_that_repeat_too_much_go_without_their_sessions_instructions() -> 
         def turns(self, unfinished: bool) -> list[Turn]:
             return [turn() for _ in range(10)]
 
-    exchanges = turns_of(a_capture(status=101, response_body=b""), "w", "p", Listening())
+    exchanges = turns_of(a_capture(status=101, request_body=b"", response_body=b""), "w", "p", Listening())
     kept = MAX_REPEATED // 300_000
     assert [bool(each.system_instructions) for each in exchanges] == [True] * kept + [False] * (10 - kept)
     assert [each.decode_error for each in exchanges] == [None] * kept + ["session_left_out"] * (10 - kept)
