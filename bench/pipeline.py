@@ -25,6 +25,7 @@ from bench.machine import PROXY_CPU, described
 from bench.measure import percentile
 from bench.payloads import PATH, STREAM_HEAD, answer, last_chunks, request, word_chunk
 from bench.report import markdown, number
+from config.load import settings_from
 from exporters.measure import Measure
 from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, encode, resource_field
 from exporters.otlp_encoding import request as otlp_request
@@ -38,12 +39,15 @@ from pipeline.telemetry import Telemetry
 from processors import PROCESSORS
 from processors.redact import Redact
 from processors.sample import Sample
+from sidelight.components import build_components
+from sidelight.description import Description
 from store.journal import Journal
 from wire import decode
 
 BATCH = 64  # as the runner reads
 CHUNKS = 64  # of a streamed answer
 GAP = 20_000_000  # ns between them
+SETTINGS = {"proxy": {"upstreams": {"openai": {"url": "https://api.openai.com"}}}}
 TAKEN_ON, FINISHED = "journal: pending", "journal: done"
 EVALUATORS: Mapping[str, Processor] = {name: kind() for name, kind in PROCESSORS.items()}
 
@@ -121,6 +125,7 @@ class Line:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
+        self.describe = Description(build_components(settings_from(SETTINGS)), b"salt")
         self.redact = Redact().redact
         self.sample = Sample().decide
         self.measure = Measure(Telemetry()).record
@@ -132,7 +137,10 @@ class Line:
     async def take(self, records: Sequence[bytes], watch: Stopwatch) -> None:
         """One batch, from the hand-off's bytes to the exporter's."""
         with watch("decode"):
-            exchanges = [decode(frame.decode(record)) for record in records]
+            captures = [frame.decode(record) for record in records]
+            exchanges = [decode(capture) for capture in captures]
+        with watch("describe"):
+            exchanges = list(map(self.describe, captures, exchanges))
         with watch("redact"):
             exchanges = [self.redact(exchange) for exchange in exchanges]
         with watch(TAKEN_ON):

@@ -138,7 +138,8 @@ PROVIDERS = {
 
 def header(headers: Headers, name: str) -> str | None:
     """The header's value, by its lower-case name; repeated ones joined with commas, as HTTP reads them."""
-    values = [value for key, value in headers if key.lower() == name]
+    size = len(name)  # asked first: nearly every other name is of another length
+    values = [value for key, value in headers if len(key) == size and key.lower() == name]
     return ", ".join(values) if values else None
 
 

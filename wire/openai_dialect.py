@@ -52,7 +52,7 @@ def array_of(name: str, data: bytes) -> dict[str, Any] | None:
 
 def claims_of(request: dict[str, Any], shapes: Shapes) -> dict[str, str]:
     """What the request says of who asks, as Asked.claims names it."""
-    claims = {name: shapes.text(request.get(name)) for name in CLAIMS}
+    claims = {name: shapes.text(request[name]) for name in CLAIMS if name in request}
     for key, value in shapes.record(request.get("metadata")).items():
         claims[f"metadata.{key}"] = value if type(value) is str else None
     if shapes.record(request.get("stream_options")).get("include_usage") is True:
@@ -88,8 +88,8 @@ def token_usage(usage: Mapping[str, Any], names: tuple[str, str], shapes: Shapes
     if given_out is not None and reasoning and _is_beside(usage, (given_in or 0) + given_out, reasoning):
         given_out += reasoning
     cached = (inputs.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
-    details = {name: count(inputs.get(member)) for member, name in INPUT_DETAILS.items()}
-    details |= {name: count(outputs.get(member)) for member, name in OUTPUT_DETAILS.items()}
+    details = {INPUT_DETAILS[member]: count(inputs[member]) for member in INPUT_DETAILS.keys() & inputs.keys()}
+    details |= {OUTPUT_DETAILS[member]: count(outputs[member]) for member in OUTPUT_DETAILS.keys() & outputs.keys()}
     details["web_searches"] = count(first_given(searches, usage.get("num_search_queries")))
     return Usage(
         input_tokens=given_in,

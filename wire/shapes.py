@@ -36,6 +36,8 @@ class Shapes:
             self._odd = True
 
     def record(self, value: Json) -> dict[str, Any]:
+        if value is None:
+            return {}
         if type(value) is dict:
             return value
         self.odd(value)
@@ -52,6 +54,8 @@ class Shapes:
 
     def items(self, value: Json) -> list[Any]:
         """An array as far as it is one that an API allows."""
+        if value is None:
+            return []
         if type(value) is list:
             if len(value) <= MAX_ITEMS:
                 return value
@@ -61,12 +65,16 @@ class Shapes:
         return []
 
     def text(self, value: Json) -> str | None:
+        if value is None:
+            return None
         if type(value) is str:
             return value
         self.odd(value)
         return None
 
     def number(self, value: Json) -> float | None:
+        if value is None:
+            return None
         if type(value) is float or type(value) is int:
             return value
         self.odd(value)
@@ -74,6 +82,8 @@ class Shapes:
 
     def integer(self, value: Json) -> int | None:
         """A whole number that fits 64 bits with a sign, also when written as 5.0."""
+        if value is None:
+            return None
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is int and -(2**63) <= value < 2**63:
@@ -83,6 +93,8 @@ class Shapes:
 
     def count(self, value: Json) -> int | None:
         """How many of something."""
+        if value is None:
+            return None
         number = self.integer(value)
         if number is None or 0 <= number <= MAX_COUNT:
             return number
