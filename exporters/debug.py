@@ -37,8 +37,8 @@ def lines(evaluated: EvaluatedExchange, content: Content) -> Iterator[str]:
     exchange = evaluated.exchange
     yield summary(exchange)
     if may_tell(exchange, content):
-        yield f"  < {text_of(exchange.input_messages)}"
-        yield f"  > {text_of(exchange.output_messages)}"
+        texts = (("<", text_of(exchange.input_messages)), (">", text_of(exchange.output_messages)))
+        yield from (f"  {sign} {text}" for sign, text in texts if text)
     for entry in evaluated.entries:
         if entry.outcome == "skipped":
             yield f"  {entry.outcome:<7} {entry.evaluator} ({entry.reason})"

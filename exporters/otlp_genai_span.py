@@ -64,7 +64,8 @@ def response_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
         attributes.append(text_attribute(semconv.RESPONSE_ID, exchange.response_id[: limits.value]))
     if exchange.output_type:
         attributes.append(common_attribute(semconv.OUTPUT_TYPE, exchange.output_type))
-    if exchange.output_messages:
+    unsaid = exchange.complete and not any(message.finish_reason for message in exchange.output_messages)
+    if exchange.output_messages and not unsaid:
         reasons = [str(message.finish_reason) for message in finished(exchange.output_messages)]
         attributes.append(texts_attribute(semconv.FINISH_REASONS, reasons))
     return attributes

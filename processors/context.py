@@ -17,7 +17,7 @@ import orjson
 from config.settings import Size
 from pipeline.records import Capture, Exchange, Json, Message, Part
 from processors.delimiters import delimiters_of, set_off
-from processors.options import check_choice
+from processors.options import check_choice, check_headers
 
 if TYPE_CHECKING:
     from jsonpath import CompoundJSONPath, JSONPath
@@ -51,6 +51,7 @@ class Context:
     def __post_init__(self) -> None:
         for source in self.sources:
             check_choice("sources", source, SOURCES)
+        check_headers(self.headers_read)
         if self.max_texts < 1 or self.max_size < 1:
             raise ValueError("max_texts and max_size must be at least 1; leave out sources to turn one off")
         delimiters_of(self.delimiters, self.known_delimiters)

@@ -16,7 +16,7 @@ from pipeline.records import Capture, Exchange
 from processors.baggage import members_of
 from processors.fingerprint import Fingerprints
 from processors.history import history_of
-from processors.options import check_choice
+from processors.options import check_choice, check_headers
 from processors.sensitive import KINDS, find
 from processors.sessions import Session, Sessions
 
@@ -35,7 +35,7 @@ SESSION_HEADERS: Final = (
     "x-openwebui-chat-id",
     "x-claude-code-session-id",
 )
-CREDENTIALS: Final = ("authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie")
+OURS: Final = ("gen_ai.", "sidelight.", "http.", "server.", "session.id", "user.hash", "error.")
 USER_BAGGAGE: Final = ("user.id", "enduser.id")
 SESSION_BAGGAGE: Final = "session.id"
 METADATA: Final = "metadata."
@@ -67,8 +67,10 @@ class Identify:
                 check_choice("user", source, USER_SOURCES)
         for source in self.session:
             check_choice("session", source, SESSION_SOURCES)
-        for name in self.headers_read & set(CREDENTIALS):
-            raise ValueError(f"{name} is a credential, which is never captured; choose another header")
+        check_headers(self.headers_read)
+        for attribute in self.attributes.values():
+            if attribute.startswith(OURS):
+                raise ValueError(f"attributes has {attribute!r}, which Sidelight itself sets; choose another name")
         if not (isfinite(self.window) and self.window > 0):
             raise ValueError(f"window is {self.window}; give a positive duration, like 30m")
         if self.max_answers < 1:

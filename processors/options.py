@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isfinite
+from typing import Final
+
+CREDENTIALS: Final = frozenset(
+    ("authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie")
+)
 
 
 def check_share(option: str, value: float) -> None:
@@ -21,3 +27,9 @@ def check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
     """Refuse a word that is not among those known."""
     if value not in known:
         raise ValueError(f"{option} is {value!r}; choose one of {', '.join(known)}")
+
+
+def check_headers(names: Iterable[str]) -> None:
+    """Refuse headers that no capture ever holds; `names` in lower case."""
+    for name in sorted(CREDENTIALS.intersection(names)):
+        raise ValueError(f"{name} is a credential, which is never captured; choose another header")

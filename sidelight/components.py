@@ -88,6 +88,14 @@ def build_components(settings: Settings) -> Components:
 def build_evaluators(processors: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Processor]:
     """The processors that judge, by id."""
     named = evaluators_among(processors)
+    stages = {identity: name for identity in named if (name := identity.partition("/")[0]) in STAGES}
+    if stages:
+        raise ConfigError(
+            *(
+                f"processors.{identity}: a pipeline has one {name}; set its options under processors.{name}"
+                for identity, name in stages.items()
+            )
+        )
     return build_all("processors", named, processors_for(named))
 
 

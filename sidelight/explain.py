@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.records import Exchange
 from store.queries import AmbiguousId, LedgerRow, Story, opened, story
 
 OUTCOME_STYLES = {"pass": "green", "fail": "red", "scored": "cyan", "error": "yellow", "skipped": "dim"}
@@ -160,7 +161,12 @@ def content(story: Story) -> str:
         return f"{story.body_size:,} bytes that this version cannot read"
     exchange = story.exchange
     messages = f"messages: {len(exchange.input_messages)} in, {len(exchange.output_messages)} out"
-    return f"{exchange.content}; {messages}; read as {exchange.wire}"
+    return "; ".join((exchange.content, messages, *grounds(exchange), f"read as {exchange.wire}"))
+
+
+def grounds(exchange: Exchange) -> tuple[str, ...]:
+    """The texts that the answer should be grounded in, where there are any."""
+    return (f"context: {len(exchange.context)}{found_in(exchange.context_source)}",) if exchange.context else ()
 
 
 def verdicts(story: Story) -> RenderableType:

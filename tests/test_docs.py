@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "configuration.md"
 COMPONENTS: dict[str, Any] = {**STAGES, **PROCESSORS, **EXPORTERS}
 SET_BY_THE_APPLICATION = {("otlp", "resource")}
+PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 ENVIRONMENT = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "OTLP_TOKEN": "k"}
 
 
@@ -99,3 +100,18 @@ def test_every_whole_configuration_in_the_documents_loads(file: str) -> None:
     assert blocks, f"{file} shows no configuration"
     for block in blocks:
         build_components(settings_from(with_defaults(load(block, ENVIRONMENT), None)))
+
+
+def anchors(text: str) -> set[str]:
+    """What GitHub calls the headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text_of(ROOT / page)):
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(text_of(file)), target

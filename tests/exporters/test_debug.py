@@ -39,6 +39,9 @@ async def test_texts_are_shown_only_when_allowed(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.splitlines()[1:] == ["  < Hello?", "  > Hello!"]
     await Debug(content="redacted").export([an_evaluated_exchange()])
     assert "Hello" not in capsys.readouterr().err
+    silent = an_evaluated_exchange(exchange=an_exchange(output_messages=()))
+    await Debug(content="full").export([silent])
+    assert capsys.readouterr().err.splitlines()[1:] == ["  < Hello?"]
 
 
 async def test_a_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

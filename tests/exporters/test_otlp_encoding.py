@@ -363,6 +363,12 @@ def test_a_choice_that_never_finished_has_the_finish_reason_error() -> None:
     assert [message["finish_reason"] for message in messages] == ["stop", "error"]
 
 
+@pytest.mark.parametrize(("complete", "reasons"), [(True, None), (False, ["error"])])
+def test_an_answer_that_came_whole_without_a_reason_is_no_error(complete: bool, reasons: list[str] | None) -> None:
+    exchange = evaluated_as(output_messages=(answer("a", None),), complete=complete)
+    assert spans(exchange)["CLIENT"]["attributes"].get("gen_ai.response.finish_reasons") == reasons
+
+
 # Secrets and content
 
 

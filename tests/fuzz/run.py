@@ -35,7 +35,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, seed in enumerate((*targets.seeds(name), *(path.read_bytes() for path in targets.found(name)))):
             (Path(folder) / str(number)).write_bytes(seed)
-        atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=20000", "-timeout=20", folder], once)
+        bounds = [f"-max_total_time={seconds}", "-max_len=20000", "-timeout=20", f"-artifact_prefix={folder}/"]
+        atheris.Setup([sys.argv[0], *bounds, folder], once)
         atheris.Fuzz()
 
 

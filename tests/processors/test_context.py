@@ -264,6 +264,7 @@ def test_anything_is_read_without_raising_or_changing_it_and_within_bounds(
         ({"max_texts": 0}, "must be at least 1"),
         ({"max_size": "0"}, "must be at least 1"),
         ({"sources": ["tool"]}, "sources"),
+        ({"headers": ["Authorization"]}, "authorization is a credential, which is never captured"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], problem: str) -> None:

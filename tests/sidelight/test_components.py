@@ -33,6 +33,11 @@ def test_the_stages_are_built_from_the_processors_and_are_no_evaluators() -> Non
     assert list(components.evaluators) == ["refusal"]
 
 
+def test_a_stage_cannot_be_used_twice() -> None:
+    (problem,) = problems_of(processors={"cost": {}, "cost/again": {}})
+    assert problem == "processors.cost/again: a pipeline has one cost; set its options under processors.cost"
+
+
 def test_stages_that_are_not_named_have_their_defaults() -> None:
     components = built()
     assert (components.redact.content, components.sample.ratio) == ("redacted", 1.0)

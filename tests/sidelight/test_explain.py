@@ -126,6 +126,11 @@ def test_a_turn_of_a_websocket_is_told_by_its_number(tmp_path: Path) -> None:
     assert "GET /v1/realtime, turn 3 of the connection" in told(a_store(tmp_path, **changes), ID)[1]
 
 
+def test_context_is_counted_and_said_where_it_was(tmp_path: Path) -> None:
+    body = zlib.compress(msgspec.msgpack.encode(an_exchange(context=("one", "two"), context_source="tools")))
+    assert "messages: 1 in, 1 out; context: 2 (by tools); read as" in told(a_store(tmp_path, body=body), ID, 120)[1]
+
+
 def test_an_unreadable_body_is_said_to_be_one(tmp_path: Path) -> None:
     assert "3 bytes that this version cannot read" in told(a_store(tmp_path, body=b"abc"), ID)[1]
 
