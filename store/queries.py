@@ -45,6 +45,7 @@ class Group:
     first_chunk_p95: float | None
     input_tokens: int
     output_tokens: int
+    cost: float | None = None  # US dollars, of those whose cost is known; None: of none
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def summary(db: sqlite3.Connection) -> Summary:
     """Calls, errors, times and tokens of every exchange in the store, pending or done."""
     query = """
-        SELECT upstream, model, error_type IS NOT NULL AS error, duration, first_chunk, input_tokens, output_tokens
+        SELECT upstream, model, error_type IS NOT NULL AS error, duration, first_chunk, input_tokens, output_tokens, cost
         FROM exchange ORDER BY upstream, model
     """
     rows = db.execute(query).fetchall()
@@ -185,6 +186,7 @@ def a_group(upstream: str, model: str | None, rows: Sequence[sqlite3.Row]) -> Gr
         first_chunk_p95=percentile(first_chunks, 0.95),
         input_tokens=sum(row["input_tokens"] or 0 for row in rows),
         output_tokens=sum(row["output_tokens"] or 0 for row in rows),
+        cost=sum(costs) if (costs := [row["cost"] for row in rows if row["cost"] is not None]) else None,
     )
 
 

@@ -48,7 +48,7 @@ def print_report(console: Console, store: Path, kept: bool) -> None:
 
 def traffic_table(groups: Sequence[Group]) -> Table:
     columns = ("calls", "errors", "p50", "p95", "first\nchunk", "tokens\nin", "tokens\nout")
-    table = a_table("Traffic, times in seconds", "model", columns)
+    table = a_table(f"Traffic, times in seconds{in_dollars(groups[-1].cost)}", "model", columns)
     for group in groups:
         is_total = group.upstream == "all"
         table.add_row(
@@ -63,6 +63,10 @@ def traffic_table(groups: Sequence[Group]) -> Table:
             style="bold" if is_total else None,
         )
     return table
+
+
+def in_dollars(cost: float | None) -> str:
+    return "" if cost is None else f"; by list prices it cost {cost:.2f} USD"
 
 
 def evaluator_table(rates: Sequence[PassRate]) -> Table:

@@ -106,7 +106,8 @@ def test_the_store_cannot_be_written_through_it(store: Store) -> None:
 def test_summary_groups_by_upstream_and_model_largest_first(store: Store) -> None:
     store.add(model=None, upstream="local", error_type="500", duration=3 * S)
     store.add(input_tokens=10, output_tokens=5, duration=1 * S, first_chunk=S // 2, stream=1)
-    store.add(input_tokens=20, duration=2 * S, error_type="timeout")
+    store.add(input_tokens=20, duration=2 * S, error_type="timeout", cost=0.25)
+    store.db.execute("UPDATE exchange SET cost = 0.5 WHERE input_tokens = 10")
     with opened(store.path) as db:
         found = summary(db)
     openai, local = found.groups
@@ -114,6 +115,7 @@ def test_summary_groups_by_upstream_and_model_largest_first(store: Store) -> Non
     assert (openai.duration_p50, openai.duration_p95) == (1.0, 2.0)
     assert (openai.first_chunk_p50, openai.first_chunk_p95) == (0.5, 0.5)
     assert (openai.input_tokens, openai.output_tokens) == (30, 5)
+    assert (openai.cost, local.cost, found.total.cost) == (0.75, None, 0.75)
     assert (local.model, local.first_chunk_p50, local.input_tokens) == (None, None, 0)
     assert (found.total.calls, found.total.errors, found.total.duration_p50) == (3, 2, 2.0)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sidelight.demo.report import command, print_report, progress
+from sidelight.demo.report import command, in_dollars, print_report, progress
 
 SCHEMA = Path(__file__).parents[3] / "store" / "schema.sql"
 EXCHANGE = (
@@ -99,3 +99,8 @@ def test_progress_counts_to_the_total_on_a_terminal() -> None:
         advance(None)
     assert isinstance(console.file, io.StringIO)
     assert "2/2" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(("cost", "told"), [(None, ""), (1.234, "; by list prices it cost 1.23 USD")])
+def test_the_cost_is_told_where_it_is_known(cost: float | None, told: str) -> None:
+    assert in_dollars(cost) == told
