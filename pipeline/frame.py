@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +17,7 @@ from pipeline.records import Capture, Headers, TraceContext
 
 CHUNK_BORDER: Final = re.compile(rb"\A\n?|\r\n(?=[0-9A-Fa-f]{1,8}[ \t]*(?:;[^\r\n]*)?\r\n)")
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
-CHUNKS_END: Final = re.compile(rb"(?:[^\r\n:]+:[^\r\n]*\r\n)*\r\n\Z")
+TRAILER: Final = re.compile(rb"[^\r\n:]+:[^\r\n]*")
 HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
 
 CLIENT_DISCONNECT: Final = "client_disconnect"
@@ -30,10 +31,9 @@ UPSTREAM_RESET: Final = "upstream_reset"
 BAD_RESPONSE: Final = "bad_response"
 BAD_REQUEST_BODY: Final = "bad_request_body"
 
-# Query values that are, or by the look of their names may be, credentials; fails closed as the header list does.
-SECRET_QUERY: Final = re.compile(
-    r"(?i)((?:^|&)(?:(?:[^=&]*[-_])?(?:key|apikey|sig|code)|awsaccesskeyid"
-    r"|[^=&]*(?:token|secret|passw|auth|signature|credential)[^=&]*)=)[^&]*"
+# Query parameters that are, or by the look of their names may be, credentials; fails closed as the header list does.
+SECRET_PARAMETER: Final = re.compile(
+    r"(?:^|[-_])(?:key|apikey|sig|code)$|^awsaccesskeyid$|token|secret|passw|auth|signature|credential", re.I
 )
 
 
@@ -159,7 +159,13 @@ def read_lines(head: bytes) -> tuple[str, Headers]:
 def without_secret_query(target: str) -> str:
     """The target with the values of credential parameters replaced."""
     path, mark, query = target.partition("?")
-    return path + mark + SECRET_QUERY.sub(r"\1REDACTED", query) if mark else target
+    return path + mark + "&".join(map(without_secret, query.split("&"))) if mark else target
+
+
+def without_secret(parameter: str) -> str:
+    """`key=value`, whose name may be percent-encoded."""
+    name, equals, _ = parameter.partition("=")
+    return f"{name}=REDACTED" if equals and SECRET_PARAMETER.search(unquote(name)) else parameter
 
 
 def size_of(wire_size: int, cut: bool, body: bytes) -> int:
@@ -183,25 +189,44 @@ def tail_of(pieces: list[bytes], headers: Headers) -> bytes:
     raw = b"".join(pieces)
     if not any(name.lower() == "transfer-encoding" for name, _ in headers):
         return raw
+    trailers = trailers_of(raw)
+    seen: set[int] = set()
     for border in CHUNK_BORDER.finditer(raw):
-        joined, ended = chunks_from(raw, border.end())
-        if ended:
+        joined = chunks_from(raw, border.end(), trailers, seen)
+        if joined is not None:
             return raw[: border.start()] + joined
     return b""
 
 
-def chunks_from(raw: bytes, position: int) -> tuple[bytes, bool]:
-    """The data of the chunks from a size line on, and whether they end as chunks do: then it was a size line."""
+def trailers_of(raw: bytes) -> int:
+    """The place from which on there are only trailer fields and the empty line; behind the end where it is missing."""
+    *lines, last, behind = (b"", *raw.split(b"\r\n"))
+    if last or behind:
+        return len(raw) + 1
+    position = len(raw) - 2
+    for line in reversed(lines):
+        if not TRAILER.fullmatch(line):
+            break
+        position -= len(line) + 2
+    return position
+
+
+def chunks_from(raw: bytes, position: int, trailers: int, seen: set[int]) -> bytes | None:
+    """The data of the chunks from a size line on; None when they do not end as chunks do, so that it was none.
+
+    `seen` are size lines that led to no end: they are not followed again.
+    """
     parts: list[bytes] = []
-    while match := CHUNK_SIZE.match(raw, position):
+    while position not in seen and (match := CHUNK_SIZE.match(raw, position)):
+        seen.add(position)
         size, start = int(match[1], 16), match.end()
         if not size:
-            return b"".join(parts), CHUNKS_END.match(raw, start) is not None
+            return b"".join(parts) if start >= trailers else None
         position = start + size + 2
         if raw[position - 2 : position] != b"\r\n":
             break
         parts.append(raw[start : start + size])
-    return b"", False
+    return None
 
 
 def unchunk(raw: bytes, arrivals: list[tuple[int, int]]) -> tuple[bytes, tuple[tuple[int, int], ...]]:

@@ -196,13 +196,13 @@ class Runner:
             self._resumed.clear()  # what a former life journaled and had not let go of has come by
             return False
         captures = sorted(filter(None, map(self._decoded, records)), key=ended_at)  # of all proxies, as they ended
-        read = [exchange for capture in captures for exchange in self._read(capture)]
-        exchanges = [exchange for exchange in read if exchange.id not in self._resumed]
-        self.pending += len(exchanges)
-        await self._add(exchanges)
+        read = [row for capture in captures for row in self._read(capture)]
+        rows = [(exchange, body) for exchange, body in read if exchange.id not in self._resumed]
+        self.pending += len(rows)
+        await self._add(rows)
         for source in self._sources:
             source.done()
-        for exchange in exchanges:
+        for exchange, _ in rows:
             self.pool.submit(exchange)
         await asyncio.sleep(0)
         return True
@@ -215,11 +215,12 @@ class Runner:
             self._unreadable(error)
             return None
 
-    def _read(self, capture: Capture) -> list[Exchange]:
-        """Capture → redacted exchanges; one that fails a stage is counted and lost."""
+    def _read(self, capture: Capture) -> list[tuple[Exchange, bytes]]:
+        """Capture → redacted exchanges, each with its body for the journal; one that fails is counted and lost."""
         stages = self.stages
         try:
             exchanges = [stages.redact(stages.describe(capture, exchange)) for exchange in stages.decode(capture)]
+            rows = [(exchange, msgspec.msgpack.encode(stages.stored(exchange))) for exchange in exchanges]
         except Exception as error:  # one capture must not stop the others
             self._unreadable(error)
             return []
@@ -227,19 +228,18 @@ class Runner:
             self._telemetry.exchange_accepted.add(1, (("wire", exchange.wire),))
             if exchange.decode_error is not None:
                 self._telemetry.decode_errors.add(1, (("kind", exchange.decode_error),))
-        return exchanges
+        return rows
 
     def _unreadable(self, error: Exception) -> None:
         self._telemetry.decode_errors.add(1, (("kind", "unreadable_capture"),))
         self._trouble(f"decode: {type(error).__name__}")  # its text could quote content
 
-    async def _add(self, exchanges: list[Exchange]) -> None:
-        rows = [(exchange, msgspec.msgpack.encode(self.stages.stored(exchange))) for exchange in exchanges]
+    async def _add(self, rows: list[tuple[Exchange, bytes]]) -> None:
         try:
             await self._journal.add(rows)
         except sqlite3.Error as error:
             self._unwritten |= {exchange.id: (exchange, body) for exchange, body in rows}
-            self._telemetry.journal_failed.add(len(exchanges), (("operation", "add"),))
+            self._telemetry.journal_failed.add(len(rows), (("operation", "add"),))
             self._trouble(f"journal: {error}")
 
     # -- back -----------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ class ClientConnection(asyncio.Protocol):
         """A FIN: has the client gone, or only finished sending? One setting decides, because TCP cannot say."""
         self.half_closed = True
         if self.flight is not None and self.flight.splice is not None:
-            return self.end_spliced_side()
+            return self.end_spliced_side(self.flight, self.flight.splice)
         if self.flight is not None and self.server.settings.half_close == "serve":
             return self.flight.request_done
         return False
@@ -125,9 +125,13 @@ class ClientConnection(asyncio.Protocol):
         self.server.forget(self)
         flight = self.flight
         if flight is not None:
-            ended = flight.splice is not None and self.half_closed
-            self.land(flight, None if ended else CLIENT_DISCONNECT)
-            self.drop_upstream()
+            if flight.splice is not None and self.half_closed and self.upstream is not None:
+                self.land(flight, None)
+                self.upstream.leave()
+                self.upstream = None
+            else:
+                self.land(flight, CLIENT_DISCONNECT)
+                self.drop_upstream()
 
     def pause_writing(self) -> None:
         self.writing_paused = True
@@ -275,20 +279,24 @@ class ClientConnection(asyncio.Protocol):
         flight.begin_splice(self.server.settings.capture.max_body, self.server.budget)
         self.closing = True
         self.release_reading()
-        if self.buffer:
+        if self.buffer or self.half_closed:
             self.server.soon(self.pass_early)
 
     def pass_early(self) -> None:
-        """What the client sent before it could know of the switch."""
-        flight, data = self.flight, self.buffer
-        if flight is not None and flight.splice is not None and data:
-            self.buffer = b""
-            self.pass_spliced(flight, flight.splice, data)
+        """What the client sent before it could know of the switch, and that it said no more."""
+        flight = self.flight
+        if flight is None or flight.splice is None:
+            return
+        if self.half_closed:
+            if not self.end_spliced_side(flight, flight.splice):
+                self.close()
+        elif self.buffer:
+            self.pass_spliced(flight, flight.splice, b"")
 
     def pass_spliced(self, flight: Flight, splice: Splice, data: bytes) -> None:
         """The client's bytes, as they come."""
         assert self.upstream
-        if self.buffer:
+        if self.buffer:  # from before the switch
             data, self.buffer = self.buffer + data, b""
         flight.active_at = now = monotonic_ns()
         self.server.outbox.write(self.upstream.transport, data)
@@ -314,9 +322,11 @@ class ClientConnection(asyncio.Protocol):
         tees = splice.next_part(server.settings.capture.max_body, server.budget, monotonic_ns())
         flight.request_tee, flight.response_tee = tees
 
-    def end_spliced_side(self) -> bool:
+    def end_spliced_side(self, flight: Flight, splice: Splice) -> bool:
         """The client will say no more; the upstream may. True: this side stays open for it."""
         upstream = self.upstream
+        if self.buffer:
+            self.pass_spliced(flight, splice, b"")
         if upstream is None or not self.transport.can_write_eof() or not upstream.transport.can_write_eof():
             return False
         self.server.outbox.flush()
@@ -490,7 +500,8 @@ class ClientConnection(asyncio.Protocol):
         """Asked of the kernel while reading is paused, because then no event would tell."""
         poll = select.poll()
         events = select.POLLHUP | select.POLLERR
-        if self.server.settings.half_close == "cancel":
+        spliced = self.flight is not None and self.flight.splice is not None  # then a FIN has a meaning of its own
+        if self.server.settings.half_close == "cancel" and not spliced:
             events |= getattr(select, "POLLRDHUP", 0)
         poll.register(self.transport.get_extra_info("socket").fileno(), events)
         return bool(poll.poll(0))

@@ -112,8 +112,7 @@ def credential_hash(fields: Fields, salt: bytes) -> str:
     """A keyed hash (16 hex digits) of the API key that a request carries, in whichever field; empty without one."""
     found = {lower: value for name, value in fields if (lower := name.lower()) in CREDENTIALS[:4]}
     for name in CREDENTIALS[:4]:
-        if name in found:
-            key = found[name].strip(b" \t").rpartition(b" ")[2]  # without a scheme before it
+        if key := found.get(name, b"").strip(b" \t").rpartition(b" ")[2]:  # without a scheme before it
             return blake2b(key, key=salt, digest_size=8).hexdigest()
     return ""
 

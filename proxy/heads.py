@@ -239,7 +239,7 @@ def _add_named_hops(hop_names: list[bytes], fields: Fields, options: set[bytes])
     named = options - {b"close", b"keep-alive", b"upgrade", b"te"}
     if not named:
         return
-    if named & PROTECTED:
+    if named & PROTECTED or any(name.startswith(b"sec-websocket-") for name in named):
         raise BadHead("Connection names a field that must be forwarded")
     hop_names.extend(name for name, _ in fields if name.lower() in named and not KINDS[name] & HOP)
 

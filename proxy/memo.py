@@ -59,9 +59,14 @@ def around(raw: bytes, field: bytes, digits: bytes) -> tuple[bytes, bytes]:
     return raw[:start], raw[start + len(digits) :]
 
 
+def asks_to_upgrade(head: RequestHead) -> bool:
+    """Whether it may depends on its length."""
+    return head.upgrades or any(name.lower() == b"upgrade" for name in head.hop_names)
+
+
 def remember(head: RequestHead, match: Match, sent: bytes, trace: Trace) -> Remembered | None:
     """What to remember of a head that was read; None for one that says something new each time."""
-    if not head.length_name or head.trace_fields or len(head.raw) > LONGEST:
+    if not head.length_name or head.trace_fields or len(head.raw) > LONGEST or asks_to_upgrade(head):
         return None
     digits = next(value for name, value in head.fields if name == head.length_name).rstrip(b" \t")
     return Remembered(head, match, digits, sent, trace)

@@ -18,6 +18,7 @@ QUIET: Final = 1 * SECOND  # silent for this long
 FIN: Final = 0x80
 MASKED: Final = 0x80
 CONTROL: Final = 0x08
+LONGEST_HEAD: Final = 14
 
 
 class FrameWalker:
@@ -38,18 +39,18 @@ class FrameWalker:
 
     def feed(self, data: bytes) -> None:
         """Bytes as they pass."""
-        position, size = 0, len(data)
+        if self._head:
+            data, self._head = self._head + data, b""
+        position, size = self._remaining, len(data)
         while position < size and self.sound:
-            if self._remaining:
-                step = min(self._remaining, size - position)
-                self._remaining -= step
-                position += step
-                continue
-            self._head += data[position : position + 1]
-            position += 1
-            if len(self._head) >= 2 and len(self._head) == head_length(self._head):
-                self._begin(self._head)
-                self._head = b""
+            head = data[position : position + LONGEST_HEAD]
+            length = head_length(head) if len(head) >= 2 else 2
+            if len(head) < length:
+                self._head = head
+                break
+            self._begin(head)
+            position += length + self._remaining
+        self._remaining = max(position - size, 0)
 
     def _begin(self, head: bytes) -> None:
         opcode = head[0] & 0x0F

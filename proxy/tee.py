@@ -52,31 +52,39 @@ class Tee:
             return
         room = min(self.limit - self.kept, self.budget.limit - self.budget.used)
         if size > room:
-            self.cut = True
-            room = max(room, 0)
-            if self.tail_limit:
-                self.tail = []
-                self.keep_tail(data[room:])
-            data, size = data[:room], room
+            self.end_copy(data, max(room, 0))
+            return
         self.pieces.append(data)
         self.kept += size
         self.budget.used += size
         if len(self.pieces) > MAX_PIECES:
             self.pieces = [b"".join(self.pieces)]
 
+    def end_copy(self, data: bytes, room: int) -> None:
+        """Keep what there is room for; of the rest no more than the end."""
+        self.cut = True
+        self.pieces.append(data[:room])
+        self.kept += room
+        self.budget.used += room
+        if self.tail_limit:
+            self.tail = []
+            self.keep_tail(data[room:])
+
     def keep_tail(self, data: bytes) -> None:
-        """Keep the last bytes instead of those kept for the last before them."""
+        """Keep the last bytes, not those kept as the last before; where there is no room, none: a tail has no gap."""
         if len(data) > self.tail_limit:
             data = data[-self.tail_limit :]
-        if len(data) > self.budget.limit - self.budget.used:
-            return
         tail = self.tail
         tail.append(data)
-        change = len(data)
-        while self.tail_size + change - len(tail[0]) >= self.tail_limit:
-            change -= len(tail.pop(0))
-        self.tail_size += change
-        self.budget.used += change
+        before = self.tail_size
+        self.tail_size += len(data)
+        while self.tail_size - len(tail[0]) >= self.tail_limit:
+            self.tail_size -= len(tail.pop(0))
+        self.budget.used += self.tail_size - before
+        if self.budget.used > self.budget.limit:
+            self.budget.used -= self.tail_size
+            self.tail_size = 0
+            tail.clear()
 
     def mark(self, time: int) -> None:
         """What is added next arrived at `time`."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from proxy.flight import Flight
 
 SECOND: Final = 1_000_000_000
+LEAVE_WITHIN: Final = 30.0  # seconds an upstream may take for the last bytes of a client that has gone
 FRESH: Final = 5_000_000  # ns: a connection used this lately is not asked whether its peer has gone
 
 
@@ -165,6 +166,12 @@ class UpstreamConnection(asyncio.Protocol):
         """The client has gone: close now, so the upstream can stop working."""
         self.client = self.flight = None
         self.transport.abort()
+
+    def leave(self) -> None:
+        """The client has said all that it had to say: close once that has been sent, or will not be."""
+        self.client = self.flight = None
+        self.pool.outbox.close(self.transport)
+        asyncio.get_running_loop().call_later(LEAVE_WITHIN, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.pool.forget(self)

@@ -317,7 +317,8 @@ class Supervisor:
         for section in sorted(set(tree) | set(self.tree)):
             if section not in RELOADABLE and tree.get(section) != self.tree.get(section):
                 log.warning("%s has changed: that needs a restart; the running one stays as it was", section)
-        if self._told_to_proxies(components) != self._told_to_proxies(self._components):
+        salts = components.identify.own_salt, self._components.identify.own_salt
+        if salts[0] != salts[1] or self._told_to_proxies(components) != self._told_to_proxies(self._components):
             log.warning(
                 "processors: the headers that are read, `credential` or the salt has changed: that needs a restart"
             )

@@ -163,7 +163,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def summary(db: sqlite3.Connection) -> Summary:
     """Calls, errors, times and tokens of every exchange in the store, pending or done."""
     query = """
-        SELECT upstream, model, error_type IS NOT NULL AS error, duration, first_chunk, input_tokens, output_tokens, cost
+        SELECT upstream, model, error_type IS NOT NULL AS error, duration,
+               first_chunk, input_tokens, output_tokens, cost
         FROM exchange ORDER BY upstream, model
     """
     rows = db.execute(query).fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.frame import Frame, decode, encode, read_lines, unchunk, without_secret_query
+from pipeline.frame import Frame, decode, encode, read_lines, tail_of, unchunk, without_secret_query
 
 BEGAN = 5_000_000
 STARTED_AT = 1_700_000_000_000_000_000
@@ -306,3 +307,22 @@ def test_the_end_of_a_body_without_framing_is_as_it_came() -> None:
 
 def test_an_end_that_is_no_end_of_chunks_says_nothing() -> None:
     assert there(response_head=CHUNKED_HEAD, response_tail=[b"abc\r\n5\r\nab"]).response_tail == b""
+
+
+@pytest.mark.parametrize("name", ["%6bey", "api%5Fkey", "api%2Dkey", "%74oken", "x-goog-%73ignature"])
+def test_a_secret_name_in_the_query_may_be_percent_encoded(name: str) -> None:
+    assert without_secret_query(f"/x?a=1&{name}=canary&b=2") == f"/x?a=1&{name}=REDACTED&b=2"
+
+
+@pytest.mark.parametrize("query", ["token" * 13_000, "a-" * 32_000, "&" * 65_000, "=" * 65_000, "%74" * 20_000])
+def test_a_long_query_takes_no_time(query: str) -> None:
+    began = perf_counter()
+    without_secret_query(f"/x?{query}")
+    assert perf_counter() - began < 0.25
+
+
+@pytest.mark.parametrize("text", [b"\r\n1\r\nA", b"\r\n0;:", b"\r\n1;", b"\r\n0000001\r\nA"])
+def test_a_tail_of_what_looks_like_chunks_takes_no_time(text: bytes) -> None:
+    began = perf_counter()
+    assert tail_of([text * (32_768 // len(text))], (("Transfer-Encoding", "chunked"),)) == b""
+    assert perf_counter() - began < 0.25

@@ -11,6 +11,7 @@ import trustme
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+import proxy.upstream
 from proxy.client import SECOND
 from tests.support.raw_http import chunked, chunked_response, request_bytes, response_bytes
 from tests.support.sidecar import a_listener, eventually, sidecar, sidecar_before
@@ -235,3 +236,58 @@ async def test_a_websocket_is_spliced_with_tls_on_both_sides(
             capture = await side.capture()
             assert (capture.status, capture.error_type) == (101, None)
             assert side.server.outbox.mismatched == 0
+
+
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+ASKED = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+
+
+@pytest.mark.parametrize("side_with_tls", ["upstream", "client", "both"])
+async def test_the_last_words_of_a_spliced_client_arrive_where_tls_knows_no_half_close(
+    side_with_tls: str, authority: trustme.CA, ca_file: str, tmp_path: Path
+) -> None:
+    tls = serving(authority, "127.0.0.1") if side_with_tls != "client" else None
+    listen = {} if side_with_tls == "upstream" else {"tls": pem_files(authority.issue_cert("localhost"), tmp_path)}
+    last = b"last words" * 1_500_000
+    async with (
+        ScriptedUpstream(tls=tls) as upstream,
+        sidecar({"llm": {"url": upstream.url, "tls": {"ca": ca_file}}}, **listen) as side,
+    ):
+        client = await side.client(tls=ssl.create_default_context(cafile=ca_file) if listen else None)
+        await client.send(request_bytes("GET", "/v1/realtime", ASKED))
+        connection, _ = await upstream.request()
+        await connection.send(SWITCHED)
+        await client.response_head()
+        connection.pause_reading()
+        client.write(last)
+        client.close()
+        await eventually(lambda: any(each.reading_held for each in side.server.clients))
+        connection.resume_reading()
+        assert len(await connection.until_ended()) == len(last)
+        capture = await side.capture()
+        assert (capture.error_type, capture.request_size) == (None, len(last))
+        connection.close()
+        await eventually(lambda: side.server.upstream_connections == 0)
+
+
+async def test_what_a_spliced_client_left_for_an_upstream_that_takes_nothing_is_dropped_in_time(
+    ca_file: str, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy.upstream, "LEAVE_WITHIN", 0.2)
+    listen = {"tls": pem_files(authority.issue_cert("localhost"), tmp_path)}
+    async with (
+        ScriptedUpstream() as upstream,
+        sidecar({"llm": {"url": upstream.url}}, **listen) as side,
+    ):
+        client = await side.client(tls=ssl.create_default_context(cafile=ca_file))
+        await client.send(request_bytes("GET", "/v1/realtime", ASKED))
+        connection, _ = await upstream.request()
+        await connection.send(SWITCHED)
+        await client.response_head()
+        connection.pause_reading()
+        (served,) = side.server.clients
+        assert served.upstream
+        served.upstream.transport.set_write_buffer_limits(high=1 << 30)  # else the client's end would not be read
+        served.upstream.transport.write(bytes(20_000_000))  # more than the kernel holds for a peer that does not read
+        client.close()
+        await eventually(lambda: side.server.upstream_connections == 0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from time import monotonic_ns
 from typing import Any
 
 import pytest
@@ -237,3 +239,171 @@ async def test_many_connections_at_once_stay_apart() -> None:
         assert all(await asyncio.gather(*map(talk, range(20))))
         await side.captured(20)
         assert (side.server.outbox.compared, side.server.outbox.mismatched) == (20, 0)
+
+
+async def test_what_a_client_sends_before_the_switch_is_passed_after_it() -> None:
+    async with sidecar_before() as side:
+        client = await side.client()
+        await client.send(request_bytes("GET", "/v1/realtime", ASKED) + b"too ")
+        connection, _ = await side.upstream.request()
+        await client.send(b"early")
+        await connection.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + SWITCHED)
+        assert [(await client.response_head()).status for _ in range(3)] == [100, 103, 101]
+        assert await connection.take(9) == b"too early"
+        await connection.send(SWITCHED)
+        assert await client.take(len(SWITCHED)) == SWITCHED
+        connection.close()
+        await client.until_ended()
+        assert (await side.capture()).request_body == b"too early"
+        assert (side.server.outbox.compared, side.server.budget.used) == (1, 0)
+
+
+async def test_a_client_that_was_done_before_the_switch_is_done_after_it() -> None:
+    async with sidecar_before(half_close="serve") as side:
+        client = await side.client()
+        await client.send(request_bytes("GET", "/v1/realtime", ASKED) + b"all of it")
+        connection, _ = await side.upstream.request()
+        client.half_close()
+        await eventually(lambda: all(each.half_closed for each in side.server.clients))
+        await connection.send(SWITCHED)
+        assert await connection.until_ended() == b"all of it"
+        await connection.send(b"the answer")
+        connection.close()
+        assert (await client.until_ended()).endswith(b"\r\n\r\nthe answer")
+        assert (await side.capture()).error_type is None
+
+
+async def test_a_client_that_ends_in_the_turn_of_the_switch_has_said_what_it_said() -> None:
+    async with sidecar_before() as side:
+        client = await side.client()
+        await client.send(request_bytes("GET", "/v1/realtime", ASKED) + b"all of it")
+        connection, _ = await side.upstream.request()
+        (served,) = side.server.clients
+        assert served.upstream
+        served.upstream.data_received(SWITCHED)
+        assert served.eof_received()
+        assert await connection.until_ended() == b"all of it"
+        connection.close()
+        await client.until_ended()
+        assert (await side.capture()).request_body == b"all of it"
+
+
+async def test_a_client_that_ends_while_the_upstream_is_slow_loses_nothing() -> None:
+    async with sidecar_before() as side:
+        client = await side.client()
+        await client.send(request_bytes("GET", "/v1/realtime", ASKED))
+        connection, _ = await side.upstream.request()
+        await connection.send(SWITCHED)
+        await client.response_head()
+        (served,) = side.server.clients
+        served.hold_reading()  # as the upstream's full buffer does
+        client.write(b"last words")
+        client.half_close()
+        waiting = select.poll()
+        waiting.register(served.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        await eventually(lambda: bool(waiting.poll(0)))
+        served.check(monotonic_ns())
+        served.release_reading()
+        assert await connection.until_ended() == b"last words"
+        connection.close()
+        await client.until_ended()
+        capture = await side.capture()
+        assert (capture.error_type, capture.request_body) == (None, b"last words")
+
+
+async def test_both_sides_full_at_once_is_no_deadlock() -> None:
+    said = frame(TEXT, bytes(60_000)) * 100
+    async with sidecar_before(capture={"max_body": "64KiB"}) as side:
+        client = await side.client()
+        await client.send(request_bytes("GET", "/v1/realtime", ASKED))
+        connection, _ = await side.upstream.request()
+        await connection.send(SWITCHED)
+        await client.response_head()
+        client.pause_reading()
+        connection.pause_reading()
+        client.write(said)
+        connection.write(said)
+        (served,) = side.server.clients
+        await eventually(lambda: served.reading_held and served.writing_paused)
+        client.resume_reading()
+        connection.resume_reading()
+        assert (await client.take(len(said)), await connection.take(len(said))) == (said, said)
+        connection.close()
+        await client.until_ended()
+        captures = await side.captured(len(side.captures))
+        assert sum(each.request_size for each in captures) == sum(each.response_size for each in captures) == len(said)
+        assert [each.part for each in captures] == list(range(len(captures)))
+        assert (captures[-1].last, side.server.budget.used) == (True, 0)
+
+
+@pytest.mark.parametrize("way", ["client", "upstream", "idle", "drain"])
+async def test_a_connection_that_is_cut_gives_its_copies_budget_back(way: str) -> None:
+    async with sidecar_before(upstream={"idle_timeout": 0.3 if way == "idle" else 60}) as side:
+        client = await side.client()
+        await client.send(request_bytes("GET", "/v1/realtime", ASKED))
+        connection, _ = await side.upstream.request()
+        await connection.send(SWITCHED + b"\x81\x7fhalf a frame")
+        await client.response_head()
+        await client.until_received(b"half a frame")
+        await client.send(b"\x81")
+        await connection.take(1)
+        assert side.server.budget.used == 15
+        if way == "drain":
+            await side.server.drain(0.1)
+        elif way != "idle":
+            {"client": client, "upstream": connection}[way].abort()
+        capture = await side.capture()
+        expected = {"client": "client_disconnect", "upstream": "upstream_reset", "idle": "idle_timeout"}
+        assert capture.error_type == expected.get(way, "client_disconnect")
+        assert (capture.request_body, capture.response_body) == (b"\x81", b"\x81\x7fhalf a frame")
+        assert (side.server.budget.used, side.server.outbox.compared) == (0, 0)
+        await eventually(lambda: side.server.upstream_connections == 0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [*ASKED, ("Content-Length", "5")],
+        [*ASKED, ("Transfer-Encoding", "chunked")],
+        [*ASKED, ("Upgrade", "websocket")],
+        [*ASKED[:1], ("Upgrade", "websocket, h2c"), *ASKED[2:]],
+        [("Connection", "keep-alive"), *ASKED[1:]],
+    ],
+    ids=["a length", "chunks", "asked twice", "one of two", "not named"],
+)
+async def test_what_is_not_clearly_asked_for_is_not_asked_of_the_upstream(fields: list[tuple[str, str]]) -> None:
+    async with sidecar_before(answering(SWITCHED)) as side:
+        client = await side.client()
+        body = {"Content-Length": b"hello", "Transfer-Encoding": b"0\r\n\r\n"}.get(fields[-1][0], b"")
+        await client.send(request_bytes("GET", "/v1/realtime", fields) + body)
+        assert (await client.response()).status == 502
+        assert (side.upstream.requests[0].values("upgrade"), side.upstream.requests[0].values("connection")) == ([], [])
+        assert side.server.budget.used == 0
+
+
+async def test_a_request_with_a_body_is_not_upgraded_because_the_one_before_it_could_be() -> None:
+    async with sidecar_before(answering(response_bytes(401, body=b"no key"))) as side:
+        client = await side.client()
+        for body in (b"", b"hello"):
+            fields = [*ASKED, ("Content-Length", str(len(body)))]
+            await client.send(request_bytes("GET", "/v1/realtime", fields) + body)
+            assert (await client.response()).status == 401
+        first, second = side.upstream.requests
+        assert (first.values("upgrade"), second.values("upgrade")) == (["websocket"], [])
+
+
+async def test_a_switch_behind_other_requests_on_the_same_connection() -> None:
+    async with sidecar_before(answering(response_bytes(body=b"one"), response_bytes(body=b"two"), SWITCHED)) as side:
+        client = await side.client()
+        first = request_bytes("POST", "/v1/x", body=b"{}")
+        await client.send(first + first + request_bytes("GET", "/v1/realtime", ASKED) + b"early")
+        assert [(await client.response()).status for _ in range(2)] == [200, 200]
+        assert (await client.response_head()).status == 101
+        connection = side.upstream.connections[-1]
+        await eventually(lambda: connection.received == b"early")
+        client.half_close()
+        await connection.until_ended()
+        connection.close()
+        await client.until_ended()
+        assert [each.status for each in await side.captured(3)] == [200, 200, 101]
+        assert (side.server.outbox.compared, side.server.outbox.mismatched, side.server.budget.used) == (3, 0, 0)

@@ -158,3 +158,10 @@ def test_the_first_of_several_credentials_tells_whose_the_request_is() -> None:
     key = (b"X-Api-Key", b"sk-1")
     bearer = (b"Authorization", b"Bearer t")
     assert credential_hash([key, bearer], SALT) == credential_hash([bearer], SALT)
+
+
+def test_an_empty_credential_is_nobodys() -> None:
+    assert credential_hash([(b"Authorization", b" "), (b"x-api-key", b"")], b"salt") == ""
+    assert credential_hash([(b"Authorization", b""), (b"x-api-key", b"k")], b"salt") == credential_hash(
+        [(b"x-api-key", b"k")], b"salt"
+    )

@@ -174,6 +174,7 @@ REFUSED_LINES = {
     "Connection names Host": [b"Connection: host"],
     "Connection names the length": [b"Connection: Content-Length", b"Content-Length: 5"],
     "Connection names the coding": [b"Connection: transfer-encoding", b"Transfer-Encoding: chunked"],
+    "Connection names what the WebSocket is agreed with": [b"Connection: upgrade, sec-websocket-key"],
     "Connection names the credential": [b"Connection: close, Authorization"],
 }
 

@@ -128,3 +128,9 @@ def test_every_request_that_is_recalled_gets_a_trace_of_its_own() -> None:
     sent = {memory.sent_for(b"42", new_trace()) for _ in range(10)}
     assert len(sent) == 10
     assert all(each.count(b"traceparent: 00-") == 1 for each in sent)
+
+
+@pytest.mark.parametrize("one", [b"0", b"5"])
+def test_a_head_that_asks_for_a_websocket_is_not_remembered(one: bytes) -> None:
+    lines = [b"Host: a", b"Connection: upgrade", b"Upgrade: websocket"]
+    assert remembered(raw_head(one, lines).replace(b"POST", b"GET"), a_match()) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -119,3 +120,11 @@ def test_parts_are_counted_and_begin_empty() -> None:
     splice = Splice(True, 1000, 0)
     request, response = splice.next_part(1000, Budget(10), 77)
     assert (splice.part, splice.part_began, request.size, response.size) == (1, 77, 0, 0)
+
+
+def test_a_great_many_small_frames_in_one_read_take_no_longer_than_the_turn_of_a_loop() -> None:
+    data = frame(PING, b"", masked=True) * 40_000
+    walker, began = FrameWalker(), perf_counter()
+    walker.feed(data)
+    assert walker.between_messages
+    assert perf_counter() - began < 0.15

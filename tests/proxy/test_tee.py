@@ -124,3 +124,21 @@ def test_the_end_is_not_kept_beyond_the_budget() -> None:
     for _ in range(100):
         copy.add(b"abc")
     assert copy.budget.used <= 12
+
+
+@given(st.lists(st.tuples(st.booleans(), st.binary(max_size=12)), max_size=30), st.integers(5, 60))
+def test_the_end_that_is_kept_has_no_gap_when_there_is_no_room_for_a_while(
+    reads: list[tuple[bool, bytes]], limit: int
+) -> None:
+    budget = Budget(limit)
+    copy, body = Tee(5, budget, 16), b""
+    for crowded, data in reads:
+        others = budget.limit - budget.used if crowded else 0
+        budget.used += others
+        copy.add(data)
+        body += data
+        budget.used -= others
+        assert body.endswith(b"".join(copy.tail))
+        assert budget.used == copy.kept + sum(map(len, copy.tail)) <= budget.limit
+    copy.release()
+    assert budget.used == 0

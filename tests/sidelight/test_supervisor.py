@@ -195,3 +195,18 @@ async def test_a_child_that_cannot_be_started_is_tried_again() -> None:
     await child.run()
     assert (len(tries), child.restarts) == (2, 1)
     assert len(os.listdir("/dev/fd")) == before
+
+
+@pytest.mark.parametrize("users", [["credential"], ["user"]])
+@pytest.mark.parametrize("salt", [{"salt": "second of many salts"}, {}])
+def test_a_reload_says_that_another_salt_needs_a_restart(
+    users: list[str], salt: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def with_salt(salt: dict[str, str]) -> dict[str, Any]:
+        return {**TREE, "processors": {"identify": {"user": users, **salt}}}
+
+    supervisor = Supervisor(with_salt({"salt": "first of many salts"}), lambda: with_salt(salt))
+    supervisor._salt = supervisor._components.identify.own_salt or b""  # as once it runs
+    supervisor._children = [Told()]
+    supervisor.reload()
+    assert "salt has changed: that needs a restart" in caplog.text
