@@ -100,6 +100,8 @@ class Masking:
         return _replaced(message, parts=_each(self.part, message.parts), name=self._optional(message.name))
 
     def part(self, part: Part) -> Part:
+        if part.type == "text" and not part.citations and part.name is part.uri is None:  # nearly every part
+            return _replaced(part, content=self._optional(part.content))
         return _replaced(
             part,
             content=self._optional(part.content),
@@ -160,7 +162,9 @@ class Masking:
         found = data[hit.start : hit.end]
         placeholder = self._count(hit.kind, found).encode()
         bare = strings is not None and found.isdigit() and not _inside(strings, hit.start)
-        return b"0" if bare else placeholder
+        if not bare:
+            return placeholder
+        return b"1" if data[hit.end : hit.end + 1].isdigit() else b"0"  # no JSON number begins with a 0 and goes on
 
     def _count(self, kind: str, found: bytes) -> str:
         """The placeholder of this value; case and separators do not make it another."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sqlite3
@@ -71,6 +72,8 @@ async def run(setup: dict[str, Any]) -> None:
         await stack.enter_async_context(bounded_exit(runner))
         await stack.enter_async_context(background(expire(journal, settings.store.retention)))
         await stack.enter_async_context(background(read_lines(reloader(runner, description, salt), stopping.set)))
+        gc.freeze()  # start-up made many objects, the price table most of them: collections need not look at them again
+        gc.set_threshold(20_000, 50, 100)
         report(setup["status"], ready=True)
         run_in_the_gaps()  # from now on; nobody should wait for a start in the gaps
         await until_stopped(stopping, [*runner.tasks, *runner.pool.tasks])

@@ -112,6 +112,12 @@ def test_a_bare_number_in_json_becomes_zero() -> None:
     assert orjson.loads(masked) == {"card": 0, "note": 'a, [CARD_1], "[CARD_1]"', "list": [0]}
 
 
+def test_digits_within_a_longer_number_leave_a_number() -> None:
+    masked = answered(json.dumps([51_100_240_855_123_540_000.0]))
+    assert masked is not None
+    assert json.loads(masked) != [51_100_240_855_123_540_000.0]
+
+
 def test_a_number_among_arguments_becomes_zero() -> None:
     call = Part("tool_call", name="pay", arguments={"card": int(CARD), "amount": 12, "ok": True})
     masked = Redact().redact(an_exchange(output_messages=(Message("assistant", (call,)),)))
