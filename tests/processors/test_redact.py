@@ -113,9 +113,9 @@ def test_a_bare_number_in_json_becomes_zero() -> None:
 
 
 def test_digits_within_a_longer_number_leave_a_number() -> None:
-    masked = answered(json.dumps([51_100_240_855_123_540_000.0]))
+    masked = answered(json.dumps([51_100_240_855_123_540_000]))
     assert masked is not None
-    assert json.loads(masked) != [51_100_240_855_123_540_000.0]
+    assert json.loads(masked) != [51_100_240_855_123_540_000]
 
 
 def test_a_number_among_arguments_becomes_zero() -> None:
