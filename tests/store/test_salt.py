@@ -5,7 +5,10 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,6 +17,7 @@ from store.salt import SIZE, salt_beside
 
 ROOT = Path(__file__).parents[2]
 STORES = 100
+NOBODY = 65534
 # Both ask for each store at the same moment by the clock, so that they do race; nothing but that depends on it.
 RACE = """
 import sys, time
@@ -104,19 +108,29 @@ def test_what_is_no_file_is_told(store: str) -> None:
         salt_beside(store)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(ConfigError, match="Permission denied"):
-        salt_beside(str(tmp_path / "sidelight.db"))
+@contextmanager
+def unprivileged() -> Iterator[Path]:
+    """A folder that this user may look into and not change: root becomes nobody meanwhile, whom permissions bind."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "kept.db.salt").write_bytes(b"x" * SIZE)
+        (folder / "kept.db.salt").chmod(0)
+        folder.chmod(0o555)
+        was_root = os.geteuid() == 0
+        if was_root:
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            if was_root:
+                os.seteuid(0)
+            folder.chmod(0o755)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
-def test_a_file_that_may_not_be_read_is_told(store: str) -> None:
-    Path(f"{store}.salt").write_bytes(b"x" * SIZE)
-    Path(f"{store}.salt").chmod(0)
-    with pytest.raises(ConfigError, match="Permission denied"):
-        salt_beside(store)
+@pytest.mark.parametrize("store", ["new.db", "kept.db"], ids=["may not be made", "may not be read"])
+def test_a_file_that_permissions_keep_from_us_is_told(store: str) -> None:
+    with unprivileged() as folder, pytest.raises(ConfigError, match="Permission denied"):
+        salt_beside(str(folder / store))
 
 
 def test_a_folder_that_can_never_be_written_is_told() -> None:
