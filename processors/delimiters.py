@@ -30,7 +30,7 @@ POSSIBLE: Final = re2.compile(r"(?i)<(?:" + "|".join(TAGS) + r")[\s>]|context in
 @lru_cache(maxsize=32)
 def delimiters_of(patterns: tuple[str, ...], known: bool) -> tuple[Any, ...]:
     """The patterns ready for use, a user's own first; raises ValueError for one that will not do."""
-    own = [compiled("delimiters", pattern) for pattern in patterns]
+    own = [compiled(f"delimiters[{number}]", pattern) for number, pattern in enumerate(patterns)]
     for pattern, delimiter in zip(patterns, own, strict=True):
         if GROUP not in delimiter.groupindex:
             raise ValueError(f"delimiters has {pattern!r}, which does not say what the context is; add (?P<context>…)")

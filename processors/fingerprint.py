@@ -39,7 +39,7 @@ class Fingerprints:
 
     def __init__(self, variables: tuple[str, ...], known_variables: bool) -> None:
         """Variables are RE2 patterns; raises ValueError for one that will not do."""
-        self._variables = [compiled("variables", pattern) for pattern in variables]
+        self._variables = [compiled(f"variables[{number}]", pattern) for number, pattern in enumerate(variables)]
         if known_variables:
             self._variables.append(re2.compile("(?i)" + "|".join(KNOWN_VARIABLES)))
         self._known: dict[bytes, str] = {}

@@ -10,18 +10,18 @@ MAX_PATTERN = 500  # characters
 MAX_MEMORY = 2**21  # bytes RE2 may use for one of them
 
 
-def compiled(option: str, pattern: str) -> Any:
-    """The pattern, for UTF-8 bytes; raises ValueError naming the option, what is wrong and the remedy."""
+def compiled(place: str, pattern: str) -> Any:
+    """The pattern, for UTF-8 bytes; raises ValueError naming its place, what is wrong and the remedy."""
     if len(pattern) > MAX_PATTERN:
-        raise ValueError(f"{option} has a pattern of {len(pattern)} characters; {MAX_PATTERN} are allowed, so split it")
+        raise ValueError(f"{place} has {len(pattern)} characters; {MAX_PATTERN} are allowed, so split it")
     options = re2.Options()
     options.max_mem, options.log_errors = MAX_MEMORY, False
     try:
         found = re2.compile(pattern, options)
     except re2.error as error:
-        raise ValueError(f"{option} has no RE2 pattern ({_reason(error)}); RE2 has no look-around") from None
+        raise ValueError(f"{place} is no RE2 pattern ({_reason(error)}); RE2 has no look-around") from None
     if found.search(b""):
-        raise ValueError(f"{option} has a pattern that matches the empty text; make it ask for something")
+        raise ValueError(f"{place} matches the empty text; make it ask for something")
     return found
 
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import re2
 
+from processors.patterns import compiled
+
 KINDS = ("API_KEY", "CARD", "IBAN", "EMAIL", "PHONE", "IP")  # most severe first
-MAX_PATTERN = 500  # characters of a user's pattern
-MAX_MEMORY = 2**21  # bytes RE2 may use for one of them
 
 
 class Hit(NamedTuple):
@@ -244,22 +244,7 @@ def user_rules(patterns: tuple[tuple[str, str], ...]) -> tuple[tuple[str, Any, F
 def _user_pattern(kind: str, pattern: str) -> Any:
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", kind):
         raise ValueError(f"patterns.{kind}: name it in capitals, like EMPLOYEE_ID")
-    if len(pattern) > MAX_PATTERN:
-        raise ValueError(f"patterns.{kind} has {len(pattern)} characters; {MAX_PATTERN} are allowed, so split it")
-    options = re2.Options()
-    options.max_mem, options.log_errors = MAX_MEMORY, False
-    try:
-        compiled = re2.compile(pattern, options)
-    except re2.error as error:
-        raise ValueError(f"patterns.{kind} is no RE2 pattern ({_reason(error)}); RE2 has no look-around") from None
-    if compiled.search(b""):
-        raise ValueError(f"patterns.{kind} matches the empty text; make it ask for something")
-    return compiled
-
-
-def _reason(error: Exception) -> str:
-    reason = error.args[0] if error.args else "invalid"
-    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+    return compiled(f"patterns.{kind}", pattern)
 
 
 def find(data: bytes, kinds: tuple[str, ...], patterns: tuple[tuple[str, str], ...]) -> list[Hit]:

@@ -258,7 +258,7 @@ def test_anything_is_read_without_raising_or_changing_it_and_within_bounds(
     ("options", "problem"),
     [
         ({"delimiters": ["<a>(.*)</a>"]}, "does not say what the context is"),
-        ({"delimiters": ["("]}, "delimiters has no RE2 pattern"),
+        ({"delimiters": ["("]}, "delimiters[0] is no RE2 pattern"),
         ({"json_path": "documents"}, "json_path is no JSONPath"),
         ({"json_path": "$.a["}, "write it like $.documents[*].text"),
         ({"max_texts": 0}, "must be at least 1"),

@@ -98,7 +98,7 @@ def test_configured_variables_are_no_part_of_it() -> None:
 
 
 def test_a_pattern_that_will_not_do_is_refused() -> None:
-    with pytest.raises(ValueError, match="variables has no RE2 pattern"):
+    with pytest.raises(ValueError, match=r"variables\[0\] is no RE2 pattern"):
         Fingerprints(("(",), True)
 
 

@@ -474,7 +474,7 @@ def test_a_salt_of_ones_own_makes_a_key_of_32_bytes_and_is_not_shown() -> None:
         ({"attributes": {"x-model": "gen_ai.request.model"}}, "'gen_ai.request.model', which Sidelight itself sets"),
         ({"window": 0}, "window is 0.0; give a positive duration"),
         ({"max_answers": 0}, "max_answers is 0"),
-        ({"variables": ["("]}, "variables has no RE2 pattern"),
+        ({"variables": ["("]}, "variables[0] is no RE2 pattern"),
         ({"salt": "short"}, "salt is too short"),
     ],
 )

@@ -12,7 +12,7 @@ def test_a_pattern_reads_utf_8_as_characters() -> None:
 @pytest.mark.parametrize(
     ("pattern", "problem"),
     [
-        ("(", "variables has no RE2 pattern"),
+        ("(", "variables is no RE2 pattern"),
         ("(?=x)", "RE2 has no look-around"),
         ("x*", "matches the empty text"),
         ("x" * (MAX_PATTERN + 1), "501 characters; 500 are allowed, so split it"),
