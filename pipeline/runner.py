@@ -289,11 +289,6 @@ def ended_at(capture: Capture) -> int:
     return capture.started_at + capture.ended_at
 
 
-def undescribed(capture: Capture, exchange: Exchange) -> Exchange:
-    """The stage that adds nothing; what the request says of who asks still goes no further."""
-    return replace(exchange, claims={}) if exchange.claims else exchange
-
-
 def unchanged(exchange: Exchange) -> Exchange:
     """The stage that does nothing."""
     return exchange

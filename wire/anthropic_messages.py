@@ -20,6 +20,7 @@ from wire.reading import (
     decode_call,
     finish_reason,
     given,
+    metadata_claims,
     tool_definition,
 )
 from wire.shapes import Shapes, first_given
@@ -131,8 +132,7 @@ def _parameters(request: dict[str, Any], shapes: Shapes) -> dict[str, Json]:
 
 def _claims(request: dict[str, Any], shapes: Shapes) -> dict[str, str]:
     """Who asks, and the message whose thread goes on."""
-    metadata = shapes.record(request.get("metadata"))
-    claims = {f"metadata.{name}": value for name, value in metadata.items() if type(value) is str}
+    claims = metadata_claims(request.get("metadata"), shapes)
     previous = shapes.text(shapes.record(request.get("thread")).get("previous_message_id"))
     return claims | ({"previous_response_id": previous} if previous else {})
 

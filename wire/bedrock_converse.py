@@ -20,6 +20,7 @@ from wire.reading import (
     decode_call,
     finish_reason,
     given,
+    metadata_claims,
     tool_definition,
 )
 from wire.shapes import Shapes, first_given
@@ -87,12 +88,6 @@ class BedrockConverse(JsonApi):
 
     def answer(self, call: Call, shapes: Shapes) -> ConverseAnswer:
         return ConverseAnswer(shapes)
-
-
-def metadata_claims(metadata: Json, shapes: Shapes) -> dict[str, str]:
-    """What the request says of itself, as claims."""
-    members = shapes.record(metadata).items()
-    return {f"metadata.{name}": value for name, value in members if type(value) is str}
 
 
 def _message(message: dict[str, Any], shapes: Shapes) -> Message:

@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.records import Capture, Exchange, Headers, Json, Message, Part, Usage
 from wire.anthropic_messages import AnthropicMessages
-from wire.bedrock_converse import BedrockConverse, metadata_claims, token_usage
+from wire.bedrock_converse import BedrockConverse, token_usage
 from wire.bedrock_prompt import BedrockPrompt
 from wire.bodies import loads, loads_or_salvage
 from wire.cohere_chat_v1 import CohereChatV1
@@ -18,7 +18,7 @@ from wire.cohere_embed import CohereEmbed
 from wire.http import header, path_of
 from wire.media import blob
 from wire.openai_chat import OpenAIChat
-from wire.reading import Answer, Answered, Asked, Call, JsonApi, ModelApi, decode_call, given
+from wire.reading import Answer, Answered, Asked, Call, JsonApi, ModelApi, decode_call, given, metadata_claims
 from wire.shapes import Shapes
 from wire.whole_answer import WholeAnswer
 

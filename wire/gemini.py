@@ -13,7 +13,17 @@ from wire.gemini_parts import member, messages_of, one_or_many, parts_of, read_p
 from wire.gemini_pieces import CallPieces, SoundPieces
 from wire.gemini_schema import json_schema
 from wire.http import path_of
-from wire.reading import Answered, Asked, Call, JsonApi, decode_call, finish_reason, given, tool_definition
+from wire.reading import (
+    Answered,
+    Asked,
+    Call,
+    JsonApi,
+    decode_call,
+    finish_reason,
+    given,
+    metadata_claims,
+    tool_definition,
+)
 from wire.shapes import Shapes, first_given
 from wire.streams import Streaming
 from wire.transcript import Transcript
@@ -95,8 +105,7 @@ def model_and_verb(path: str, pattern: re.Pattern[str]) -> tuple[str | None, str
 
 def _claims(request: dict[str, Any], shapes: Shapes) -> dict[str, str]:
     """Vertex AI's labels are the user's own metadata."""
-    labels = shapes.record(request.get("labels"))
-    return {f"metadata.{name}": value for name, value in labels.items() if type(value) is str}
+    return metadata_claims(request.get("labels"), shapes)
 
 
 def _tools(request: dict[str, Any], shapes: Shapes) -> tuple[Json, ...]:

@@ -11,7 +11,7 @@ import msgspec
 from pipeline.records import Capture, Exchange, Json, Message, Part, Usage
 from wire.bodies import expand, loads_or_salvage
 from wire.media import blob
-from wire.reading import Call, given
+from wire.reading import Call, given, metadata_claims
 from wire.shapes import Shapes, first_given
 
 CLAIMS = ("user", "safety_identifier", "prompt_cache_key", "previous_response_id")
@@ -53,8 +53,7 @@ def array_of(name: str, data: bytes) -> dict[str, Any] | None:
 def claims_of(request: dict[str, Any], shapes: Shapes) -> dict[str, str]:
     """What the request says of who asks, as Asked.claims names it."""
     claims = {name: shapes.text(request[name]) for name in CLAIMS if name in request}
-    for key, value in shapes.record(request.get("metadata")).items():
-        claims[f"metadata.{key}"] = value if type(value) is str else None
+    claims |= metadata_claims(request.get("metadata"), shapes)
     if shapes.record(request.get("stream_options")).get("include_usage") is True:
         claims["include_usage"] = "true"
     return {name: value for name, value in claims.items() if value}

@@ -383,6 +383,12 @@ def arguments_of(value: Json) -> Json:
     return parsed if type(parsed) is dict else value
 
 
+def metadata_claims(metadata: Json, shapes: Shapes) -> dict[str, str]:
+    """What a request says of itself in texts of its own naming, as Asked.claims has it."""
+    members = shapes.record(metadata).items()
+    return {f"metadata.{name}": value for name, value in members if type(value) is str}
+
+
 def given(values: Mapping[str, Json]) -> dict[str, Json]:
     """Without what was not said."""
     return {name: value for name, value in values.items() if value is not None}
