@@ -1,4 +1,4 @@
-"""Every async test runs on uvloop, and a blocking call from our packages on a running loop fails its test."""
+"""Async tests run on uvloop; a blocking call of ours on a running loop fails its test, a slow machine fails none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 SOURCE_ROOTS = (
     "sidelight",
@@ -22,6 +23,10 @@ SOURCE_ROOTS = (
     "store",
     "pipeline",
 )
+
+# What is generated is judged, not how fast a busy machine generates it.
+settings.register_profile("sidelight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sidelight")
 
 
 def pytest_asyncio_loop_factories(

@@ -190,7 +190,8 @@ async def a_lab(folder: Path) -> AsyncIterator[Lab]:
             {"prefix": "/llama", "upstream": "llama", "strip_prefix": True},
             {"prefix": "/", "upstream": "llm"},
         ]
-        both = {"llm": {"url": aimock}, "llama": {"url": llama}}
+        # llama-server closes connections that it said it keeps, milliseconds after an answer: none is used twice.
+        both = {"llm": {"url": aimock}, "llama": {"url": llama, "keepalive": "0s"}}
         proxy = {"upstreams": both, "routes": routes, "capture": {"max_body": "4MiB"}}
         exporters = {"otlp": {"endpoint": receiver.endpoint, "metrics_interval": "0.5s"}}
         async with running(folder, aimock, proxy=proxy, exporters=exporters) as run:

@@ -17,7 +17,7 @@ from processors.context import SOURCES, Context
 from tests.processors.test_contract import EXCHANGES, JSON
 from tests.support.records import a_capture, an_exchange, answer
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 def found(exchange: Exchange, capture: Capture | None = None, **options: Any) -> tuple[str | None, list[str]]:

@@ -91,7 +91,7 @@ EXCHANGES = st.builds(
     content=st.sampled_from(["full", "redacted", "off"]),
     findings=st.sampled_from([{}, {"output": {"EMAIL": 2}}, {"input": {"CARD": 1}, "output": {"CARD": 1}}]),
 )
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 every = pytest.mark.parametrize(("kind", "processor"), PROCESSORS.items())
 

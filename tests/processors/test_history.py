@@ -11,7 +11,7 @@ from tests.processors.test_contract import EXCHANGES
 from tests.support.records import an_exchange, answer
 
 SALT = b"salt" * 8
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 def text(role: str, *texts: str) -> Message:

@@ -23,7 +23,7 @@ from wire import decode
 
 SALT = b"s" * 32
 SECOND = 10**9
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 def identified(exchange: Exchange | None = None, /, capture: Capture | None = None, **options: Any) -> Exchange:

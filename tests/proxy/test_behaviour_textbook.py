@@ -210,14 +210,14 @@ def spelt_one_way(script: Script) -> bool:
     return all(len({name for name, _ in side}) == len({name.lower() for name, _ in side}) for side in sides)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(SCRIPTS.filter(spelt_one_way), min_size=1, max_size=5))
 async def test_generated_scripts_come_out_as_from_the_textbook(scripts: list[Script]) -> None:
     for we, they in await both(*scripts):
         assert we == they
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SCRIPTS, st.data())
 async def test_however_the_bytes_are_cut_into_packets_the_same_comes_out(script: Script, data: st.DataObject) -> None:
     def pieces(whole: bytes) -> list[bytes]:

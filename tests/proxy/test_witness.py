@@ -125,7 +125,7 @@ async def speak(connection: UpstreamConnection) -> None:
             return
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(

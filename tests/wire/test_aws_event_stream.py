@@ -183,13 +183,13 @@ def test_event_without_payload_or_type() -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_never_raise(data: bytes) -> None:
     assert read(data)[0] == []
 
 
 @given(st.binary(max_size=80), st.binary(max_size=80))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_sound_message_never_raises(headers: bytes, payload: bytes) -> None:
     for _, said in json_events(message(headers, payload), Shapes()):
         assert said.startswith(b"{")
@@ -205,7 +205,7 @@ VALUES = st.one_of(
 
 
 @given(st.lists(st.tuples(st.dictionaries(NAMES, VALUES, max_size=4), st.binary(max_size=50)), max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_was_written_is_read(written: list[tuple[dict[str, tuple[Any, int]], bytes]]) -> None:
     data = b"".join(message(b"".join(header(n, *v) for n, v in headers.items()), body) for headers, body in written)
     shapes = Shapes()

@@ -300,6 +300,6 @@ PAYLOADS = st.dictionaries(
 
 
 @given(st.lists(st.tuples(st.sampled_from(KINDS), PAYLOADS | ANY_JSON), max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_events_never_raise(events: list[tuple[str, Any]]) -> None:
     assert decode(stream(*[{kind: payload} for kind, payload in events])).decode_error != "decoder_failed"

@@ -260,13 +260,13 @@ EVENTS = st.dictionaries(
 
 
 @given(st.lists(EVENTS | ANY_JSON, max_size=5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_events_never_raise(events: list[Any]) -> None:
     assert decode(stream(*events)).decode_error != "decoder_failed"
 
 
 @given(EVENTS, st.dictionaries(st.sampled_from(["prompt", "messages", "message", "inputText", "taskType"]), ANY_JSON))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_bodies_never_raise(answer: Any, request_body: Any) -> None:
     assert decode(a_call(answer, request_body)).decode_error != "decoder_failed"
 

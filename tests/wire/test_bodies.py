@@ -13,7 +13,7 @@ from typing import Any
 
 import brotli
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import bodies
@@ -244,7 +244,6 @@ def test_salvage(data: bytes, value: object) -> None:
     assert loads_or_salvage(data) == (value, False)
 
 
-@settings(deadline=None)  # every prefix of what may be long
 @given(st.recursive(st.none() | st.text() | st.integers(0, 99), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
 def test_every_prefix_of_an_array_or_object_is_salvaged(value: object) -> None:
     data = json.dumps({"value": value}, ensure_ascii=False).encode()

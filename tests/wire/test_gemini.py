@@ -308,7 +308,7 @@ def test_calls_with_and_without_an_id() -> None:
 
 
 @given(data=st.data(), shuffled=st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_value_anywhere_in_an_array_never_raises(data: st.DataObject, shuffled: bool) -> None:
     capture = read_case("gemini/text_array_stream")
     chunks = mutated(data, json.loads(capture.response_body))

@@ -163,7 +163,7 @@ def test_no_answer_where_one_should_be_is_named(body: bytes) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_value_anywhere_in_a_line_never_raises(data: st.DataObject) -> None:
     capture = read_case(data.draw(st.sampled_from(["ollama/tools_stream", "ollama/generate_image_stream"])))
     lines = [json.loads(each) for each in capture.response_body.splitlines()]

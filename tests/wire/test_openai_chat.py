@@ -506,7 +506,7 @@ PIECES = st.lists(
 
 @given(pieces=PIECES)
 @example(pieces=["<thi", "nk>", "a", "</thi", "nk>", "b"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_thinking_aloud_is_split_off_and_nothing_else_changes(pieces: list[str]) -> None:
     """Only a thought the answer begins with, whatever pieces it comes in, and each character stays in its place."""
     text = "".join(pieces)

@@ -318,7 +318,7 @@ APIS = (
 
 @pytest.mark.parametrize("api", APIS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_streamed_answer_is_the_whole_one(api: Callable[[Said], list[Exchange]], data: st.DataObject) -> None:
     whole, *others = api(Said(data.draw))
     assert whole.decode_error is None

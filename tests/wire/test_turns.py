@@ -164,7 +164,7 @@ def test_silence_is_no_turn() -> None:
 
 
 @given(case=st.sampled_from(DIALOGUES), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_value_anywhere_never_raises(case: str, data: st.DataObject) -> None:
     said = dialogue_of(case)
     n = data.draw(st.integers(0, len(said) - 1))
@@ -181,7 +181,7 @@ def test_any_value_anywhere_never_raises(case: str, data: st.DataObject) -> None
 
 
 @given(client=st.binary(max_size=200), server=st.binary(max_size=200), deflate=st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_arbitrary_bytes_never_raise(client: bytes, server: bytes, deflate: bool) -> None:
     capture = connection([], "/v1/realtime", deflate, request_body=client, response_body=server)
     for exchange in exchanges_of(capture):
