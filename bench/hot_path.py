@@ -7,7 +7,7 @@ loop come on top: `python -m bench` measures the whole.
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter_ns
+from time import monotonic_ns, perf_counter_ns
 
 import uvloop
 
@@ -22,6 +22,7 @@ from proxy.upstream import UpstreamConnection
 AUTHORITY = "127.0.0.1:4000"
 ROUNDS, EACH = 30, 300
 CHUNKS = 64  # of one stream
+MORE_FIELDS = b"".join(b"x-field-%d: some value of ordinary length\r\n" % number for number in range(22))
 
 
 class Nowhere(asyncio.Transport):
@@ -53,7 +54,7 @@ class Bench:
         pool = self.server.pools["llm"]
         self.upstream = UpstreamConnection(pool)
         self.upstream.connection_made(Nowhere())
-        pool.put(self.upstream, None)
+        pool.put(self.upstream, None, monotonic_ns())
 
     def exchange(self, request: bytes, answer: list[bytes]) -> None:
         flush = self.server.outbox.flush
@@ -85,6 +86,11 @@ def stream(chunks: int) -> list[bytes]:
     return [payloads.STREAM_HEAD, *(payloads.word_chunk(index) for index in range(chunks)), payloads.last_chunks()]
 
 
+def with_more_fields(answer: bytes) -> bytes:
+    """As many as a provider behind a content network sends."""
+    return answer.replace(b"Content-Length:", MORE_FIELDS + b"Content-Length:", 1)
+
+
 async def main() -> None:
     bench = Bench()
     asking, asking_stream = payloads.request(AUTHORITY), payloads.request(AUTHORITY, stream="64/20")
@@ -93,6 +99,7 @@ async def main() -> None:
     one, many = [await bench.least(asking_stream, stream(chunks), EACH // 10) for chunks in (0, CHUNKS)]
     costs = {
         "whole answer": await bench.least(asking, whole),
+        "whole answer, 25 fields in its head": await bench.least(asking, [with_more_fields(whole[0])]),
         "whole answer, the caller's traceparent": await bench.least(traced, whole),
         "streamed answer without its chunks": one,
         "each chunk": (many - one) / CHUNKS,

@@ -33,7 +33,7 @@ from exporters.otlp_span import Limits
 from pipeline import frame
 from pipeline.contracts import Processor
 from pipeline.evaluate import Heartbeat, Task, evaluate
-from pipeline.frame import Frame
+from pipeline.frame import Frame, Place
 from pipeline.records import EvaluatedExchange, Exchange, LedgerEntry
 from pipeline.telemetry import Telemetry
 from processors import PROCESSORS
@@ -62,20 +62,15 @@ def a_frame(number: int, response_head: bytes, response_body: list[bytes], marks
         sent_at=began + 100_000,
         first_byte_at=began + GAP,
         ended_at=began + GAP * (CHUNKS + 1),
-        trace_id=os.urandom(16),
-        server_span_id=2 * number + 1,
-        client_span_id=2 * number + 2,
-        parent_span_id=0,
+        trace_id=os.urandom(16).hex().encode(),
+        server_span_id=b"%016x" % (2 * number + 1),
+        client_span_id=b"%016x" % (2 * number + 2),
+        parent_span_id=b"",
         flags=1,
         tracestate=b"",
-        upstream="openai",
-        route="/",
-        scheme="http",
+        place=Place("openai", "/", "http", "api.openai.com", 443, None),
         client_address="127.0.0.1",
         client_port=50_000,
-        server_address="api.openai.com",
-        server_port=443,
-        provider=None,
         request_head=head.replace(b"\r\nAuthorization: Bearer sk-bench-0000000000000000", b""),
         response_head=response_head,
         request_body=[body],

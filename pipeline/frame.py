@@ -37,6 +37,17 @@ SECRET_PARAMETER: Final = re.compile(
 )
 
 
+class Place(Struct, array_like=True, gc=False):
+    """Where a route leads; the same for all of its exchanges."""
+
+    upstream: str
+    route: str
+    scheme: str  # the clients'
+    server_address: str
+    server_port: int
+    provider: str | None
+
+
 class Frame(Struct, array_like=True, gc=False):
     """What the proxy knows of one exchange, in the order it is sent. Times are monotonic ns; 0 is never."""
 
@@ -45,20 +56,15 @@ class Frame(Struct, array_like=True, gc=False):
     sent_at: int
     first_byte_at: int
     ended_at: int
-    trace_id: bytes  # 16 bytes, big endian
-    server_span_id: int
-    client_span_id: int
-    parent_span_id: int
+    trace_id: bytes  # lower-case hex, as all ids
+    server_span_id: bytes
+    client_span_id: bytes
+    parent_span_id: bytes  # empty: no parent
     flags: int
     tracestate: bytes
-    upstream: str
-    route: str
-    scheme: str
+    place: Place
     client_address: str
     client_port: int
-    server_address: str
-    server_port: int
-    provider: str | None
     request_head: bytes  # the client's own, credential lines cut
     response_head: bytes  # the upstream's own, likewise; empty: none came
     request_body: list[bytes]  # with its framing
@@ -88,6 +94,7 @@ def encode(frame: Frame) -> bytes:
 def decode(data: bytes | memoryview) -> Capture:
     """The bytes of one frame → Capture. Raises msgspec.DecodeError for bytes that `encode` did not make."""
     frame = _decoder.decode(data)
+    place = frame.place
     start_line, request_headers = read_lines(frame.request_head)
     method, _, rest = start_line.partition(" ")
     target, _, version = rest.rpartition(" ")
@@ -95,16 +102,16 @@ def decode(data: bytes | memoryview) -> Capture:
     request_body, request_arrivals = body_of(frame.request_body, request_headers, frame.request_marks, frame.began)
     response_body, arrivals = body_of(frame.response_body, response_headers, frame.marks, frame.began)
     return Capture(
-        id=f"{frame.started_at:016x}{(frame.client_span_id + frame.part) % 2**64:016x}",
+        id=f"{frame.started_at:016x}{(int(frame.client_span_id, 16) + frame.part) % 2**64:016x}",
         trace=trace_of(frame),
-        upstream=frame.upstream,
-        route=frame.route,
+        upstream=place.upstream,
+        route=place.route,
         method=method,
         target=without_secret_query(target),
-        scheme=frame.scheme,
+        scheme=place.scheme,
         http_version=version.removeprefix("HTTP/"),
-        server_address=frame.server_address,
-        server_port=frame.server_port,
+        server_address=place.server_address,
+        server_port=place.server_port,
         client_address=frame.client_address,
         client_port=frame.client_port,
         status=int(status_line[9:12]) if status_line else None,
@@ -122,7 +129,7 @@ def decode(data: bytes | memoryview) -> Capture:
         request_cut=frame.request_cut,
         response_cut=frame.response_cut,
         error_type=frame.error_type,
-        provider=frame.provider,
+        provider=place.provider,
         credential=frame.credential or None,
         request_arrivals=request_arrivals,
         part=frame.part,
@@ -132,12 +139,12 @@ def decode(data: bytes | memoryview) -> Capture:
 
 
 def trace_of(frame: Frame) -> TraceContext:
-    """The ids as the lower-case hex that everything behind the proxy speaks."""
+    """The ids as text, as everything behind the proxy has them."""
     return TraceContext(
-        trace_id=frame.trace_id.hex(),
-        server_span_id=f"{frame.server_span_id:016x}",
-        client_span_id=f"{frame.client_span_id:016x}",
-        parent_span_id=f"{frame.parent_span_id:016x}" if frame.parent_span_id else None,
+        trace_id=frame.trace_id.decode(),
+        server_span_id=frame.server_span_id.decode(),
+        client_span_id=frame.client_span_id.decode(),
+        parent_span_id=frame.parent_span_id.decode() or None,
         sampled=bool(frame.flags & 1),
         tracestate=frame.tracestate.decode("latin-1") or None,
     )

@@ -28,7 +28,7 @@ from pipeline.frame import (
     UPSTREAM_RESET,
 )
 from proxy.flight import Flight
-from proxy.framing import NO_BODY, SPLICED, UNTIL_CLOSE, FramingError
+from proxy.framing import NO_BODY, SPLICED, UNTIL_CLOSE, Framing, FramingError
 from proxy.headers import credential_hash
 from proxy.heads import BadHead, RequestHead, ResponseHead, read_request_head
 from proxy.memo import Remembered, remember
@@ -36,7 +36,7 @@ from proxy.refusals import refusal
 from proxy.rewrite import trace_of, upstream_head
 from proxy.routing import Match
 from proxy.splice import Splice
-from proxy.trace_context import Trace, new_trace
+from proxy.trace_context import Trace
 
 if TYPE_CHECKING:
     from proxy.server import ProxyServer
@@ -182,10 +182,9 @@ class ClientConnection(asyncio.Protocol):
     def read_head(self, raw: bytes, rest: bytes, max_fields: int) -> None:
         """A whole head: the last one again but for its length, or one to be read."""
         remembered = self.remembered
-        if remembered is not None and (digits := remembered.digits_of(raw)) is not None:
-            trace = new_trace()
-            head, sent = remembered.head_for(raw, digits), remembered.sent_for(digits, trace)
-            self.begin(head, remembered.match, trace, sent, rest)
+        if remembered is not None and (recalled := remembered.recall(raw)) is not None:
+            head, framing, trace, sent = recalled
+            self.begin(raw, head, framing, remembered.match, trace, sent, rest)
             return
         try:
             head = read_request_head(raw, max_fields)
@@ -201,25 +200,28 @@ class ClientConnection(asyncio.Protocol):
         trace = trace_of(head.trace_fields)
         sent = upstream_head(head, match, trace)
         self.remembered = remember(head, match, sent, trace)
-        self.begin(head, match, trace, sent, rest)
+        self.begin(raw, head, head.framing, match, trace, sent, rest)
 
-    def begin(self, head: RequestHead, match: Match, trace: Trace, data: bytes, rest: bytes) -> None:
-        """Send the head on, with as much body as came with it."""
+    def begin(
+        self, raw: bytes, head: RequestHead, framing: Framing, match: Match, trace: Trace, data: bytes, rest: bytes
+    ) -> None:
+        """Send the head on as `data`, with as much body as came with it."""
         server = self.server
-        flight = Flight(head, match, trace, server.settings.capture.max_body, server.budget)
+        flight = Flight(raw, head, framing, match, trace, server.settings.capture.max_body, server.budget)
         if not head.keep_alive:
             self.closing = True
-        if head.framing is NO_BODY:
+        if framing is NO_BODY:
             flight.request_done = True
             self.buffer = rest
         else:
             try:
-                size = head.framing.feed(rest)
+                size = framing.feed(rest)
             except FramingError:
                 self.refuse_bad_request(400)
                 return
-            self.buffer, rest = rest[size:], rest[:size]
-            flight.request_done = head.framing.done
+            if size != len(rest):
+                self.buffer, rest = rest[size:], rest[:size]
+            flight.request_done = framing.done
             flight.request_tee.add(rest)
             data += rest
         if flight.request_done and len(data) <= REPLAYABLE:
@@ -230,7 +232,7 @@ class ClientConnection(asyncio.Protocol):
 
     def dispatch(self, flight: Flight, data: bytes) -> None:
         """Send on a connection that is waiting, or on a new one once it stands."""
-        upstream = self.server.pools[flight.match.origin.name].take()
+        upstream = self.server.pools[flight.match.origin.name].take(flight.began)
         if upstream is not None:
             self.upstream = upstream
             upstream.begin(self, flight, data)
@@ -252,7 +254,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pass_body(self, flight: Flight, data: bytes) -> None:
         """Request bytes, as they come."""
-        framing = flight.request.framing
+        framing = flight.request_framing
         try:
             size = framing.feed(data)
         except FramingError:
@@ -301,8 +303,7 @@ class ClientConnection(asyncio.Protocol):
         flight.active_at = now = monotonic_ns()
         self.server.outbox.write(self.upstream.transport, data)
         splice.feed(splice.client, data)
-        flight.request_tee.mark(now)
-        flight.request_tee.add(data)
+        flight.request_tee.add(data, now)
         self.end_full_part(flight, splice)
 
     def copied_spliced(self, flight: Flight, splice: Splice, data: bytes) -> None:
@@ -317,9 +318,9 @@ class ClientConnection(asyncio.Protocol):
 
     def end_part(self, flight: Flight, splice: Splice) -> None:
         """What was said so far goes to the pipeline; what follows is another part."""
-        server = self.server
-        server.landed_part(flight.frame(server.scheme, self.peer, last=False))
-        tees = splice.next_part(server.settings.capture.max_body, server.budget, monotonic_ns())
+        server, now = self.server, monotonic_ns()
+        server.landed_part(flight.frame(self.peer, now, last=False))
+        tees = splice.next_part(server.settings.capture.max_body, server.budget, now)
         flight.request_tee, flight.response_tee = tees
 
     def end_spliced_side(self, flight: Flight, splice: Splice) -> bool:
@@ -336,9 +337,9 @@ class ClientConnection(asyncio.Protocol):
 
     # -- ends of a flight -----------------------------------------------------------------------------------------
 
-    def closes_after(self, flight: Flight, head: ResponseHead) -> bool:
+    def closes_after(self, flight: Flight, head: ResponseHead, framing: Framing) -> bool:
         """Will this connection close after this answer? Then the client is told."""
-        if not flight.request_done or head.framing is UNTIL_CLOSE or head.version == b"1.0" or self.server.draining:
+        if not flight.request_done or framing is UNTIL_CLOSE or head.version == b"1.0" or self.server.draining:
             self.closing = True
         return self.closing
 
@@ -379,7 +380,7 @@ class ClientConnection(asyncio.Protocol):
         if flight.response is None:
             status, message, retry = UPSTREAM_FAILURES[error_type]
             self.refuse(status, error_type.encode(), message, target=flight.request.target, retry=retry, flight=flight)
-        elif flight.response.framing in (UNTIL_CLOSE, SPLICED):
+        elif flight.response_framing in (UNTIL_CLOSE, SPLICED):
             reset(self.transport)  # a FIN would be a made-up ending
         else:
             self.close()
@@ -395,9 +396,9 @@ class ClientConnection(asyncio.Protocol):
     def land(self, flight: Flight, error_type: str | None) -> None:
         """The one end of every flight: its copy goes to the pipeline."""
         self.flight = None
-        self.idle_since = monotonic_ns()
+        self.idle_since = now = monotonic_ns()
         flight.error_type = error_type
-        self.server.landed(flight.frame(self.server.scheme, self.peer), error_type)
+        self.server.landed(flight.frame(self.peer, now), error_type)
 
     def drop_upstream(self) -> None:
         """Nobody waits for the answer any more."""

@@ -20,19 +20,31 @@ class Flight:
 
     __slots__ = (
         "active_at", "began", "error_type", "first_byte_at", "match", "replay", "request", "request_done",
-        "request_tee", "response", "response_framing", "response_tee", "sent_at", "splice", "started_at", "trace",
-        "unchunked", "witness",
+        "request_framing", "request_raw", "request_tee", "response", "response_framing", "response_raw",
+        "response_tee", "sent_at", "splice", "started_at", "trace", "unchunked", "witness",
     )  # fmt: skip
 
-    def __init__(self, request: RequestHead, match: Match, trace: Trace, limit: int, budget: Budget) -> None:
+    def __init__(
+        self,
+        raw: bytes,
+        request: RequestHead,
+        framing: Framing,
+        match: Match,
+        trace: Trace,
+        limit: int,
+        budget: Budget,
+    ) -> None:
         self.began = self.active_at = monotonic_ns()
         self.started_at = time_ns()
+        self.request_raw = raw  # the head as it came; `request` says what it means
         self.request = request
+        self.request_framing = framing
         self.match = match
         self.trace = trace
         self.request_tee = Tee(limit, budget)
         self.response_tee = Tee(limit, budget, TAIL)
         self.request_done = False
+        self.response_raw = b""
         self.response: ResponseHead | None = None
         self.response_framing: Framing | None = None
         self.sent_at = 0
@@ -40,7 +52,7 @@ class Flight:
         self.replay: bytes | None = None  # the whole request as it went upstream, while it may be sent again
         self.error_type: str | None = None
         self.unchunked: Chunked | None = None  # the response framing, when the client (HTTP/1.0) must not see it
-        self.witness: Witness | None = None  # of the final answer, once it began
+        self.witness: Witness | None = None  # of an answer in several pieces
         self.splice: Splice | None = None  # after a 101
 
     def begin_splice(self, limit: int, budget: Budget) -> None:
@@ -51,32 +63,27 @@ class Flight:
         self.request_tee.release()
         self.request_tee, self.response_tee = Tee(limit, budget), Tee(limit, budget)
 
-    def frame(self, scheme: str, client: tuple[str, int], *, last: bool = True) -> Frame:
+    def frame(self, client: tuple[str, int], now: int, *, last: bool = True) -> Frame:
         """Everything known of the exchange, or of this part of it; the copies are released."""
-        origin, trace, response = self.match.origin, self.trace, self.response
+        trace, request, response = self.trace, self.request, self.response
         request_tee, response_tee = self.request_tee, self.response_tee
         frame = Frame(
             self.started_at,
             self.began,
             self.sent_at,
             self.first_byte_at,
-            monotonic_ns(),
-            trace.trace_id.to_bytes(16, "big"),
+            now,
+            trace.trace_id,
             trace.server_span_id,
             trace.client_span_id,
             trace.parent_span_id,
             trace.flags,
             trace.tracestate,
-            origin.name,
-            self.match.prefix,
-            scheme,
+            self.match.place,
             client[0],
             client[1],
-            origin.host,
-            origin.port,
-            origin.settings.provider,
-            without_lines(self.request.raw, self.request.secret_names),
-            without_lines(response.raw, response.secret_names) if response else b"",
+            without_lines(self.request_raw, request.secret_names),
+            without_lines(self.response_raw, response.secret_names) if response else b"",
             request_tee.pieces,
             response_tee.pieces,
             request_tee.size,
@@ -85,12 +92,13 @@ class Flight:
             response_tee.cut,
             response_tee.marks,
             self.error_type,
-            self.request.credential,
-            request_tee.marks,
-            self.splice.part if self.splice else 0,
-            last,
-            response_tee.tail,
         )
+        if request.credential:
+            frame.credential = request.credential
+        if response_tee.tail:
+            frame.response_tail = response_tee.tail
+        if self.splice is not None:
+            frame.request_marks, frame.part, frame.last = request_tee.marks, self.splice.part, last
         request_tee.release()
         response_tee.release()
         return frame

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 HEX_DIGITS = b"0123456789abcdefABCDEF"
 MAX_SIZE_DIGITS = 15  # below 2**60: no parser's integer overflows
+SIZES: dict[bytes, int] = {}  # what chunk sizes that came before mean: a stream's are like each other
+MOST_SIZES = 1024
 MAX_LINE = 1024  # a chunk-size line with its extension, or a trailer line
 MAX_TRAILERS = 8192
 VISIBLE = bytes(range(0x20, 0x7F)) + b"\t" + bytes(range(0x80, 0x100))
@@ -80,9 +82,10 @@ class Chunked:
     read, is one find and one addition per chunk.
     """
 
-    __slots__ = ("done", "in_trailers", "line", "payload", "remaining", "trailer_bytes")
+    __slots__ = ("at_border", "done", "in_trailers", "line", "payload", "remaining", "trailer_bytes")
 
     def __init__(self) -> None:
+        self.at_border = True  # the next byte begins a chunk
         self.payload: list[bytes] | None = None  # a list gathers what is inside the chunks, for a peer that knows none
         self.remaining = 0
         self.line = b""  # an unfinished size or trailer line
@@ -92,23 +95,17 @@ class Chunked:
 
     def feed(self, data: bytes) -> int:
         """How many leading bytes of `data` belong to the body; FramingError when that cannot be said."""
-        if self.is_one_chunk(data):
-            return len(data)
-        position, size = 0, len(data)
+        size = len(data)
+        if self.at_border and self.payload is None:
+            # The usual read of a stream, at the price of one look: a whole chunk and nothing else.
+            end = data.find(b"\r\n", 0, MAX_SIZE_DIGITS + 2)
+            if end > 0 and SIZES.get(data[:end]) == size - end - 4 and data.endswith(b"\r\n"):
+                return size
+        position = 0
         while position < size and not self.done:
             position = self.pass_chunk(data, position) if self.remaining else self.pass_line(data, position)
+        self.at_border = not (self.remaining or self.line or self.in_trailers)
         return position
-
-    def is_one_chunk(self, data: bytes) -> bool:
-        """The usual read of a stream, at the price of one look: a whole chunk and nothing else."""
-        if self.remaining or self.line or self.in_trailers or self.payload is not None:
-            return False
-        end = data.find(b"\r\n", 0, MAX_SIZE_DIGITS + 2)
-        digits = data[:end] if end > 0 else b""
-        if not digits or digits.translate(None, HEX_DIGITS) or not data.endswith(b"\r\n"):
-            return False
-        size = int(digits, 16)
-        return size > 0 and len(data) == end + size + 4
 
     def pass_chunk(self, data: bytes, position: int) -> int:
         """Skip chunk bytes, checking the CRLF that closes them."""
@@ -159,6 +156,8 @@ class Chunked:
         length = int(line, 16)
         if length:
             self.remaining = length + 2
+            if len(SIZES) < MOST_SIZES:
+                SIZES[line] = length
         else:
             self.in_trailers = True
 

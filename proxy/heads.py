@@ -64,7 +64,7 @@ class _Collector:
 
 
 class RequestHead:
-    """A request's first line and fields, checked."""
+    """A request's first line and fields, checked; shared by the requests of a connection whose heads are alike."""
 
     __slots__ = (
         "credential", "fields", "framing", "hop_names", "host", "host_name", "keep_alive", "length_name", "method",
@@ -72,12 +72,12 @@ class RequestHead:
     )  # fmt: skip
 
     credential: str  # keyed hash of the API key; empty where nobody asks for it
-    raw: bytes  # through the empty line
+    raw: bytes  # through the empty line, of the request that was read
     method: bytes
     target: bytes  # as sent; origin-form
     version: bytes  # 1.0, 1.1
     fields: Fields
-    framing: Framing
+    framing: Framing  # of the request that was read
     keep_alive: bool
     host: bytes
     host_name: bytes  # the spelling of the Host field's name, empty without one
@@ -86,26 +86,6 @@ class RequestHead:
     secret_names: list[bytes]  # spellings of the fields that are not captured
     trace_fields: Fields
     upgrades: bool  # asks for a WebSocket
-
-    def again(self, raw: bytes, framing: Framing) -> RequestHead:
-        """The same head before another body; `fields` keeps the first one's Content-Length."""
-        head = RequestHead()
-        head.raw = raw
-        head.framing = framing
-        head.fields = self.fields
-        head.method = self.method
-        head.target = self.target
-        head.version = self.version
-        head.keep_alive = self.keep_alive
-        head.host = self.host
-        head.host_name = self.host_name
-        head.hop_names = self.hop_names
-        head.length_name = self.length_name
-        head.secret_names = self.secret_names
-        head.trace_fields = self.trace_fields
-        head.credential = self.credential
-        head.upgrades = self.upgrades
-        return head
 
 
 class ResponseHead:

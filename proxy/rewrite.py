@@ -70,9 +70,8 @@ def trace_of(fields: Fields) -> Trace:
     return new_trace()
 
 
-def client_head(head: ResponseHead, *, close: bool, chunked: bool = True) -> bytes:
-    """The head the client gets; `chunked` says whether the chunk framing stays."""
-    raw = head.raw
+def client_head(raw: bytes, head: ResponseHead, *, close: bool, chunked: bool = True) -> bytes:
+    """The head the client gets of `raw`, which `head` describes; `chunked` says whether the chunk framing stays."""
     if not chunked:
         raw = cut_line(raw, next(name for name, _ in head.fields if name.lower() == b"transfer-encoding"))
     for name in head.hop_names:

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from config.settings import Proxy, Upstream
+from pipeline.frame import Place
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -36,14 +37,14 @@ class Origin:
 
 
 class Match:
-    """A route that matched: whose origin it is and the path that origin is asked for."""
+    """A route that matched: whose origin it is, the path that origin is asked for, and what captures say of it."""
 
-    __slots__ = ("origin", "prefix", "strip")
+    __slots__ = ("origin", "place", "strip")
 
-    def __init__(self, prefix: str, strip: bool, origin: Origin) -> None:
-        self.prefix = prefix
+    def __init__(self, prefix: str, strip: bool, origin: Origin, scheme: str = "http") -> None:
         self.strip = len(prefix.rstrip("/").encode()) if strip else 0
         self.origin = origin
+        self.place = Place(origin.name, prefix, scheme, origin.host, origin.port, origin.settings.provider)
 
     def upstream_target(self, target: bytes) -> bytes:
         """The target with the prefix stripped and the origin's base path put before it."""
@@ -60,8 +61,12 @@ class Routes:
     def __init__(self, proxy: Proxy) -> None:
         self.origins = {name: Origin(name, upstream) for name, upstream in proxy.upstreams.items()}
         ordered = sorted(proxy.routes, key=lambda route: len(route.prefix.rstrip("/")), reverse=True)
+        scheme = "https" if proxy.tls else "http"
         self._matches = [
-            (route.prefix.rstrip("/").encode(), Match(route.prefix, route.strip_prefix, self.origins[route.upstream]))
+            (
+                route.prefix.rstrip("/").encode(),
+                Match(route.prefix, route.strip_prefix, self.origins[route.upstream], scheme),
+            )
             for route in ordered
         ]
 

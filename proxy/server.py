@@ -68,7 +68,6 @@ class ProxyServer:
         self.pools = {name: Pool(origin, self.outbox) for name, origin in self.routes.origins.items()}
         self.budget = Budget(settings.capture.buffer)
         self.counters = Counters()
-        self.scheme = "https" if settings.tls else "http"
         self.clients: set[ClientConnection] = set()
         self.draining = False
         self._server: asyncio.Server | None = None

@@ -42,21 +42,23 @@ class Tee:
         self.size = 0
         self.cut = False
 
-    def add(self, data: bytes) -> None:
-        """Keep `data`, as much of it as the bounds allow."""
+    def add(self, data: bytes, time: int = 0) -> None:
+        """Keep `data`, as much of it as the bounds allow, and when it arrived; 0: nobody will ask."""
         size = len(data)
         self.size += size
         if self.cut:
             if self.tail_limit:
                 self.keep_tail(data)
             return
-        room = min(self.limit - self.kept, self.budget.limit - self.budget.used)
-        if size > room:
-            self.end_copy(data, max(room, 0))
+        kept, budget = self.kept, self.budget
+        if time and len(self.marks) < 2 * MAX_MARKS:
+            self.marks += (kept, time)
+        if kept + size > self.limit or budget.used + size > budget.limit:
+            self.end_copy(data, max(min(self.limit - kept, budget.limit - budget.used), 0))
             return
         self.pieces.append(data)
-        self.kept += size
-        self.budget.used += size
+        self.kept = kept + size
+        budget.used += size
         if len(self.pieces) > MAX_PIECES:
             self.pieces = [b"".join(self.pieces)]
 
@@ -85,12 +87,6 @@ class Tee:
             self.budget.used -= self.tail_size
             self.tail_size = 0
             tail.clear()
-
-    def mark(self, time: int) -> None:
-        """What is added next arrived at `time`."""
-        if len(self.marks) < 2 * MAX_MARKS and not self.cut:
-            self.marks.append(self.kept)
-            self.marks.append(time)
 
     def release(self) -> None:
         """The copy has been handed on: its bytes count no more."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.frame import BAD_RESPONSE, UPSTREAM_RESET
 from proxy.framing import SPLICED, Chunked, Framing, FramingError
 from proxy.heads import BadHead, ResponseHead, read_response_head
+from proxy.memo import HeadShapes
 from proxy.outbox import Outbox
 from proxy.rewrite import client_head
 from proxy.routing import Origin
@@ -32,12 +33,15 @@ FRESH: Final = 5_000_000  # ns: a connection used this lately is not asked wheth
 class UpstreamConnection(asyncio.Protocol):
     """Reads answers and passes them on as they come."""
 
-    __slots__ = ("buffer", "client", "expires_at", "flight", "pool", "reading_held", "reused", "transport", "used_at")
+    __slots__ = (
+        "buffer", "client", "expires_at", "flight", "outbox", "pool", "reading_held", "reused", "transport", "used_at",
+    )  # fmt: skip
 
     transport: asyncio.Transport
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+        self.outbox = pool.outbox
         self.client: ClientConnection | None = None
         self.flight: Flight | None = None
         self.buffer = b""  # an unfinished response head
@@ -57,7 +61,7 @@ class UpstreamConnection(asyncio.Protocol):
         flight.sent_at = flight.active_at = monotonic_ns()
         if client.writing_paused:
             self.hold_reading()
-        self.pool.outbox.write(self.transport, data)
+        self.outbox.write(self.transport, data)
 
     def data_received(self, data: bytes) -> None:
         flight = self.flight
@@ -76,20 +80,24 @@ class UpstreamConnection(asyncio.Protocol):
             flight.first_byte_at = now
         if self.buffer:
             data, self.buffer = self.buffer + data, b""
+        request = flight.request
         while (end := data.find(b"\r\n\r\n")) >= 0:
+            raw, data = data[: end + 4], data[end + 4 :]
+            if request.method != b"HEAD" and (recalled := self.pool.shapes.recall(raw)):
+                self.begin_body(flight, raw, *recalled, data, now)
+                return
             try:
-                request = flight.request
-                head = read_response_head(data[: end + 4], request.method, upgrades=request.upgrades)
+                head = read_response_head(raw, request.method, upgrades=request.upgrades)
             except BadHead:
                 self.fail(BAD_RESPONSE)
                 return
-            data = data[end + 4 :]
             if head.framing is not None:
-                self.begin_body(flight, head, data, now)
+                self.pool.shapes.learn(head)
+                self.begin_body(flight, raw, head, head.framing, data, now)
                 return
             assert self.client
-            if flight.request.version != b"1.0":  # which knows no interim answers
-                self.pool.outbox.write(self.client.transport, client_head(head, close=False))
+            if request.version != b"1.0":  # which knows no interim answers
+                self.outbox.write(self.client.transport, client_head(raw, head, close=False))
         assert self.client
         too_large = len(data) > self.client.server.settings.limits.max_header_size
         if too_large or not b"HTTP/1.".startswith(data[:7]) or data.count(b"\n") != data.count(b"\r\n"):
@@ -97,22 +105,24 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self.buffer = data
 
-    def begin_body(self, flight: Flight, head: ResponseHead, data: bytes, now: int) -> None:
+    def begin_body(
+        self, flight: Flight, raw: bytes, head: ResponseHead, framing: Framing, data: bytes, now: int
+    ) -> None:
         """The final head, and what came with it."""
-        assert self.client
-        assert head.framing
+        client = self.client
+        assert client
+        flight.response_raw = raw
         flight.response = head
-        flight.response_framing = head.framing
+        flight.response_framing = framing
         flight.replay = None
-        flight.witness = Witness()
-        if head.framing is SPLICED:
-            self.client.begin_splice(flight)
-        close = self.client.closes_after(flight, head) and head.framing is not SPLICED
-        if flight.request.version == b"1.0" and isinstance(head.framing, Chunked):
-            head.framing.payload = []
-            flight.unchunked = head.framing
-        raw = client_head(head, close=close, chunked=flight.unchunked is None)
-        self.pass_body(flight, head.framing, raw, data, now)
+        if framing is SPLICED:
+            client.begin_splice(flight)
+        close = client.closes_after(flight, head, framing) and framing is not SPLICED
+        if flight.request.version == b"1.0" and isinstance(framing, Chunked):
+            framing.payload = []
+            flight.unchunked = framing
+        raw = client_head(raw, head, close=close, chunked=flight.unchunked is None)
+        self.pass_body(flight, framing, raw, data, now)
 
     def pass_body(self, flight: Flight, framing: Framing, head: bytes, data: bytes, now: int) -> None:
         """The hot path of a stream: client first, copy second."""
@@ -126,30 +136,33 @@ class UpstreamConnection(asyncio.Protocol):
         extra = size != len(data)
         if extra:
             data = data[:size]
-        assert self.client
+        client = self.client
+        assert client
         passed = data if flight.unchunked is None else flight.unchunked.take_payload()
-        if head:
-            passed = head + passed
-        witness = flight.witness
-        witness.came(passed)  # type: ignore[union-attr]  # it began with the head
-        self.pool.outbox.write(self.client.transport, passed, witness)
+        if head and framing.done:
+            self.outbox.write_whole(client.transport, head + passed)
+        else:
+            if head:
+                passed = head + passed
+                flight.witness = Witness()
+            witness = flight.witness
+            witness.came(passed)  # type: ignore[union-attr]  # it began with the head
+            self.outbox.write(client.transport, passed, witness)
         if data:
-            tee = flight.response_tee
-            tee.mark(now)
-            tee.add(data)
+            flight.response_tee.add(data, now)
             if flight.splice is not None:
-                self.client.copied_spliced(flight, flight.splice, data)
+                client.copied_spliced(flight, flight.splice, data)
         if framing.done:
-            self.finish(flight, extra)
+            self.finish(flight, extra, now)
 
-    def finish(self, flight: Flight, extra: bool) -> None:
+    def finish(self, flight: Flight, extra: bool, now: int) -> None:
         """The answer is whole: let the connection go, then tell the client's side."""
         client, head = self.client, flight.response
         assert client
         assert head
         self.client = self.flight = None
         if head.keep_alive and flight.request_done and not extra:
-            self.pool.put(self, head.keep_alive_timeout)
+            self.pool.put(self, head.keep_alive_timeout, now)
         else:
             self.transport.abort()  # whatever it was still to be sent, nobody needs it any more
         client.answered(flight)
@@ -170,7 +183,7 @@ class UpstreamConnection(asyncio.Protocol):
     def leave(self) -> None:
         """The client has said all that it had to say: close once that has been sent, or will not be."""
         self.client = self.flight = None
-        self.pool.outbox.close(self.transport)
+        self.outbox.close(self.transport)
         asyncio.get_running_loop().call_later(LEAVE_WITHIN, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -218,17 +231,19 @@ class Pool:
     def __init__(self, origin: Origin, outbox: Outbox) -> None:
         self.origin = origin
         self.outbox = outbox
+        self.shapes = HeadShapes()
+        self._keepalive = int(origin.settings.keepalive * SECOND)
+        self._max_idle = origin.settings.max_idle
         self.connections: set[UpstreamConnection] = set()
         self.idle: deque[UpstreamConnection] = deque()
 
-    def take(self) -> UpstreamConnection | None:
+    def take(self, now: int) -> UpstreamConnection | None:
         """The connection used last that is still good."""
         while self.idle:
             connection = self.idle.pop()
             transport = connection.transport
             if transport.is_closing():
                 continue
-            now = monotonic_ns()
             stale = now - connection.used_at > FRESH and connection.peer_has_gone()
             if stale or now >= connection.expires_at:
                 transport.abort()
@@ -236,17 +251,18 @@ class Pool:
             return connection
         return None
 
-    def put(self, connection: UpstreamConnection, timeout_hint: float | None) -> None:
+    def put(self, connection: UpstreamConnection, timeout_hint: float | None, now: int) -> None:
         """Keep it for the next request, for as long as both sides want to."""
-        settings = self.origin.settings
-        keepalive = settings.keepalive if timeout_hint is None else min(settings.keepalive, timeout_hint - 1)
+        keepalive = self._keepalive
+        if timeout_hint is not None:
+            keepalive = min(keepalive, int((timeout_hint - 1) * SECOND))
         transport = connection.transport
-        full = len(self.idle) >= settings.max_idle
+        full = len(self.idle) >= self._max_idle
         if keepalive <= 0 or full or transport.is_closing() or transport.get_write_buffer_size():
             transport.close()  # an upstream that answered without reading would not read the next request either
             return
-        connection.used_at = monotonic_ns()
-        connection.expires_at = connection.used_at + int(keepalive * SECOND)
+        connection.used_at = now
+        connection.expires_at = now + keepalive
         connection.reused = True
         connection.release_reading()
         self.idle.append(connection)

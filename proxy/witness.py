@@ -1,7 +1,8 @@
 """Proof that an answer passed unchanged: a digest of what came from the upstream, one of what left for the client.
 
 The first is taken where the bytes are read, the second where they are handed to the client's socket; everything the
-proxy does to an answer lies between. They are compared once, when the answer is whole and has been written.
+proxy does to an answer lies between. They are compared once, when the answer is whole and has been written. An answer
+that comes in one piece needs no witness: the digest of that piece goes with it (`Outbox.write_whole`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from xxhash import xxh3_64
 
 
 class Witness:
-    """Both digests of one answer, its head as the client gets it included."""
+    """Both digests of one answer in several pieces, its head as the client gets it included."""
 
     __slots__ = ("came", "came_digest", "left", "left_digest", "lost")
 

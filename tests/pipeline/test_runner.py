@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from pipeline import frame
-from pipeline.frame import Frame
+from pipeline.frame import Frame, Place
 from pipeline.records import Capture, EvaluatedExchange, Exchange, LedgerEntry
 from pipeline.ring import HandOffFds, HandOffReader, HandOffWriter
 from pipeline.runner import MAX_LIVES, Runner, Source, Stages, set_aside, unchanged, without_content
@@ -44,20 +44,15 @@ def a_frame(number: int, prompt: str = "Hello?", status: bytes = b"200 OK") -> b
             sent_at=10**9 + 1,
             first_byte_at=10**9 + 2,
             ended_at=10**9 + 3,
-            trace_id=(number + 1).to_bytes(16, "big"),
-            server_span_id=number + 1,
-            client_span_id=number,
-            parent_span_id=0,
+            trace_id=b"%032x" % (number + 1),
+            server_span_id=b"%016x" % (number + 1),
+            client_span_id=b"%016x" % number,
+            parent_span_id=b"",
             flags=1,
             tracestate=b"",
-            upstream="openai",
-            route="/",
-            scheme="http",
+            place=Place("openai", "/", "http", "api.openai.com", 443, None),
             client_address="127.0.0.1",
             client_port=50_000,
-            server_address="api.openai.com",
-            server_port=443,
-            provider=None,
             request_head=b"POST /v1/chat/completions HTTP/1.1\r\n" + head,
             response_head=b"HTTP/1.1 " + status + b"\r\n" + head,
             request_body=[request],

@@ -10,7 +10,7 @@ import pytest
 from pipeline.records import Capture
 from tests.support.raw_http import Request, request_bytes, response_bytes
 from tests.support.sidecar import sidecar, sidecar_before
-from tests.support.upstream import ScriptedUpstream, answering
+from tests.support.upstream import ScriptedUpstream, UpstreamConnection, answering
 
 OK = response_bytes(body=b"ok")
 TRACE_ID, SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -297,3 +297,54 @@ async def test_none_tells_the_upstream_nothing_of_the_trace() -> None:
     request, capture = await traced("none", fields)
     assert request.headers_without("host", "connection") == [("X-Keep", "1")]
     assert capture.trace.trace_id == TRACE_ID
+
+
+async def alike(connection: UpstreamConnection) -> None:
+    """Answers whose heads differ in values alone; to a HEAD the head only, as to a GET."""
+    number = 0
+    while True:
+        await connection.until(lambda: bool(connection.received))
+        if not connection.received:
+            return
+        request = await connection.request()
+        number += 1
+        fields = [("x-request-id", f"req_{number}"), ("Set-Cookie", "a=canary"), ("X-Odd", "")]
+        answer = response_bytes(200, fields, b"x" * number)
+        await connection.send(answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if request.method == "HEAD" else answer)
+
+
+async def test_answers_with_heads_alike_are_told_apart_by_their_values_lengths_and_methods() -> None:
+    async with sidecar_before(alike) as side:
+        client = await side.client()
+        methods = [*["GET"] * 8, "HEAD", "GET", "HEAD", "POST"]
+        for number, method in enumerate(methods, start=1):
+            response = await client.exchange(method)
+            assert (response.status, response.value("x-request-id")) == (200, f"req_{number}")
+            assert response.value("content-length") == str(number)
+            assert response.content == (b"" if method == "HEAD" else b"x" * number)
+        captures = await side.captured(len(methods))
+        told = [dict(capture.response_headers) for capture in captures]
+        assert [fields["x-request-id"] for fields in told] == [f"req_{n}" for n, _ in enumerate(methods, start=1)]
+        assert all("Set-Cookie" not in fields and fields["X-Odd"] == "" for fields in told)
+        assert side.server.outbox.compared == len(methods)
+
+
+async def test_an_answer_that_breaks_the_shape_of_those_before_it_is_refused() -> None:
+    good = response_bytes(200, [("X-A", "1")], b"ok")
+    bad = good.replace(b"X-A: 1", b"X-A: 1\x00")
+    async with sidecar_before(answering(*[good] * 8, bad)) as side:
+        client = await side.client()
+        statuses = [(await client.exchange()).status for _ in range(9)]
+        assert statuses == [*[200] * 8, 502]
+
+
+async def test_every_caller_on_one_connection_keeps_its_own_trace() -> None:
+    async with sidecar_before(answering(response_bytes(body=b"ok"))) as side:
+        client = await side.client()
+        parents = [f"00-{number:032x}-{number:016x}-0{number % 2}" for number in range(1, 9)]
+        for parent in parents:
+            await client.exchange("POST", headers=[("traceparent", parent), ("tracestate", "v=1")], body=b"x")
+        for parent, request, capture in zip(parents, side.upstream.requests, await side.captured(8), strict=True):
+            assert (capture.trace.trace_id, capture.trace.parent_span_id) == (parent[3:35], parent[36:52])
+            assert request.value("traceparent") == f"{parent[:36]}{capture.trace.client_span_id}{parent[52:]}"
+            assert (request.value("tracestate"), capture.trace.tracestate) == ("v=1", "v=1")

@@ -23,11 +23,17 @@ RESPONSE = b"HTTP/1.1 201 Made\r\nSet-Cookie: canary\r\nContent-Type: text/plain
 def flight(raw: bytes = REQUEST, limit: int = 100, budget: Budget | None = None, **upstream: Any) -> Flight:
     request = read_request_head(raw, 100)
     origin = Origin("up", Upstream.model_validate({"url": "https://up.test/base", "provider": "openai"} | upstream))
-    return Flight(request, Match("/v1", False, origin), trace_of(request.trace_fields), limit, budget or Budget(1000))
+    match, trace = Match("/v1", False, origin, "https"), trace_of(request.trace_fields)
+    return Flight(raw, request, request.framing, match, trace, limit, budget or Budget(1000))
+
+
+def answered(over: Flight) -> Flight:
+    over.response, over.response_raw = read_response_head(RESPONSE, b"POST"), RESPONSE
+    return over
 
 
 def landed(over: Flight) -> Capture:
-    return decode(encode(over.frame("https", ("127.0.0.1", 54321))))
+    return decode(encode(over.frame(("127.0.0.1", 54321), monotonic_ns())))
 
 
 def test_a_flight_becomes_a_capture_of_everything_known() -> None:
@@ -35,12 +41,10 @@ def test_a_flight_becomes_a_capture_of_everything_known() -> None:
     over.request_tee.add(b"ques")
     over.request_tee.add(b"tion")
     over.request_done = True
-    over.response = read_response_head(RESPONSE, b"POST")
+    answered(over)
     over.sent_at, over.first_byte_at = over.began + 5, over.began + 7
-    over.response_tee.mark(over.began + 8)
-    over.response_tee.add(b"ans")
-    over.response_tee.mark(over.began + 9)
-    over.response_tee.add(b"wer")
+    over.response_tee.add(b"ans", over.began + 8)
+    over.response_tee.add(b"wer", over.began + 9)
     capture = landed(over)
     assert (capture.upstream, capture.route, capture.provider, capture.scheme) == ("up", "/v1", "openai", "https")
     assert (capture.method, capture.target, capture.http_version, capture.status) == ("POST", "/v1/x?a=b", "1.1", 201)
@@ -50,14 +54,14 @@ def test_a_flight_becomes_a_capture_of_everything_known() -> None:
     assert (capture.request_size, capture.response_size) == (8, 6)
     assert (capture.sent_at, capture.first_byte_at, capture.arrivals) == (5, 7, ((0, 8), (3, 9)))
     assert (capture.trace.trace_id, capture.trace.parent_span_id) == (PARENT[3:35].decode(), PARENT[36:52].decode())
-    assert (capture.trace.client_span_id, capture.trace.tracestate) == (f"{over.trace.client_span_id:016x}", "v=1")
+    assert (capture.trace.client_span_id, capture.trace.tracestate) == (over.trace.client_span_id.decode(), "v=1")
     assert (capture.request_cut, capture.response_cut, capture.error_type) == (False, False, None)
 
 
 def test_no_credential_is_in_the_frame() -> None:
     over = flight()
-    over.response = read_response_head(RESPONSE, b"POST")
-    frame = over.frame("http", ("", 0))
+    answered(over)
+    frame = over.frame(("", 0), monotonic_ns())
     assert b"canary" not in encode(frame)
     assert frame.request_head == b"POST /v1/x?a=b HTTP/1.1\r\nHost: a.test\r\nX-A:  1 \r\nx-a:2\r\n\r\n"
     assert frame.response_head == b"HTTP/1.1 201 Made\r\nContent-Type: text/plain\r\n\r\n"
@@ -75,7 +79,7 @@ def test_a_flight_that_failed_before_an_answer_says_so_and_holds_what_was_sent()
 
 def test_a_cut_copy_says_so_and_knows_the_whole_size() -> None:
     over = flight(limit=10)
-    over.response = read_response_head(RESPONSE, b"POST")
+    answered(over)
     over.request_tee.add(bytes(25))
     over.response_tee.add(bytes(10))
     capture = landed(over)
@@ -89,14 +93,14 @@ def test_the_copies_are_released_with_the_frame_and_not_before() -> None:
     over.request_tee.add(b"question")
     over.response_tee.add(b"answer")
     assert budget.used == 14
-    frame = over.frame("http", ("", 0))
+    frame = over.frame(("", 0), monotonic_ns())
     assert (budget.used, frame.request_body, frame.response_body) == (0, [b"question"], [b"answer"])
 
 
 def test_the_times_are_of_now_and_of_one_clock_each() -> None:
     before, before_monotonic = time_ns(), monotonic_ns()
     over = flight()
-    frame = over.frame("http", ("", 0))
+    frame = over.frame(("", 0), monotonic_ns())
     assert before <= frame.started_at <= time_ns()
     assert before_monotonic <= frame.began <= frame.ended_at <= monotonic_ns()
 

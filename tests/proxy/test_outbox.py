@@ -68,3 +68,28 @@ async def test_what_is_written_after_a_flush_leaves_with_the_next_turn() -> None
     assert transport.done == [b"a"]
     await turn()
     assert transport.done == [b"a", b"b"]
+
+
+async def test_a_whole_answer_is_compared_when_it_leaves() -> None:
+    box, transport = outbox(), FakeTransport()
+    box.write_whole(transport, b"all of it")
+    assert box.compared == 0
+    await turn()
+    assert (transport.done, box.compared, box.mismatched) == ([b"all of it"], 1, 0)
+
+
+async def test_a_whole_answer_that_leaves_as_another_is_a_mismatch() -> None:
+    box, transport = outbox(), FakeTransport()
+    box.write_whole(transport, b"mine")
+    _, _, digest = box._pending.pop()
+    box._pending.append((transport, b"another's", digest))
+    await turn()
+    assert (box.compared, box.mismatched) == (1, 1)
+
+
+async def test_a_whole_answer_to_a_client_that_has_gone_is_not_compared() -> None:
+    box, transport = outbox(), FakeTransport()
+    transport.close()
+    box.write_whole(transport, b"too late")
+    await turn()
+    assert (box.compared, box.mismatched) == (0, 0)

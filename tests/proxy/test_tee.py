@@ -79,29 +79,31 @@ def test_many_small_pieces_are_joined_into_few() -> None:
 
 def test_a_mark_says_from_which_byte_on() -> None:
     copy = tee()
-    copy.mark(7)
-    copy.add(b"abc")
-    copy.mark(9)
-    copy.add(b"d")
-    copy.mark(11)
-    copy.add(b"ef")
+    copy.add(b"abc", 7)
+    copy.add(b"d", 9)
+    copy.add(b"ef", 11)
     assert copy.marks == [0, 7, 3, 9, 4, 11]
+
+
+def test_what_comes_at_no_time_has_no_mark() -> None:
+    copy = tee()
+    copy.add(b"abc")
+    assert copy.marks == []
 
 
 def test_marks_never_point_behind_a_cut_copy() -> None:
     copy = tee(limit=4)
-    for time in range(5):
-        copy.mark(time)
-        copy.add(b"abc")
+    for time in range(1, 6):
+        copy.add(b"abc", time)
     assert copy.marks[::2] == [0, 3]
 
 
 def test_the_marks_are_bounded() -> None:
     copy = tee(limit=2 * MAX_MARKS, budget=2 * MAX_MARKS)
-    for time in range(MAX_MARKS + 10):
-        copy.mark(time)
+    for time in range(1, MAX_MARKS + 10):
+        copy.add(b"", time)
     assert len(copy.marks) == 2 * MAX_MARKS
-    assert copy.marks[-1] == MAX_MARKS - 1
+    assert copy.marks[-1] == MAX_MARKS
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(0, 60), st.integers(1, 50))

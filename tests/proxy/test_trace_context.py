@@ -27,7 +27,7 @@ def continued(value: bytes, tracestate: bytes = b"") -> Trace:
 
 def test_a_valid_parent_is_continued() -> None:
     trace = continued(parent(), b"vendor=1")
-    assert (trace.trace_id, trace.parent_span_id) == (int(TRACE_ID, 16), int(SPAN_ID, 16))
+    assert (trace.trace_id, trace.parent_span_id) == (TRACE_ID.encode(), SPAN_ID.encode())
     assert (trace.flags, trace.tracestate) == (1, b"vendor=1")
 
 
@@ -35,7 +35,7 @@ def test_our_client_span_is_the_parent_told_upstream() -> None:
     trace = continued(parent())
     match = VALUE.fullmatch(trace.traceparent())
     assert match
-    assert (match[1].decode(), int(match[2], 16), match[3]) == (TRACE_ID, trace.client_span_id, b"01")
+    assert (match[1].decode(), match[2], match[3]) == (TRACE_ID, trace.client_span_id, b"01")
     assert len({trace.client_span_id, trace.server_span_id, trace.parent_span_id}) == 3
 
 
@@ -48,7 +48,7 @@ def test_only_the_known_flags_go_on(flags: str, kept: int) -> None:
 @pytest.mark.parametrize("rest", ["", "-", "-what-the-future-brings"])
 def test_a_later_version_is_read_as_far_as_it_is_known(rest: str) -> None:
     trace = continued(parent(version="cc", rest=rest))
-    assert trace.trace_id == int(TRACE_ID, 16)
+    assert trace.trace_id == TRACE_ID.encode()
     assert trace.traceparent().startswith(b"00-")
 
 
@@ -83,10 +83,11 @@ def test_an_invalid_parent_is_not_continued(value: bytes) -> None:
 
 def test_a_new_trace_is_a_sampled_random_root() -> None:
     trace = new_trace()
-    assert (trace.parent_span_id, trace.flags, trace.tracestate) == (0, 3, b"")
+    assert (trace.parent_span_id, trace.flags, trace.tracestate) == (b"", 3, b"")
     match = VALUE.fullmatch(trace.traceparent())
     assert match
-    assert int(match[1], 16) == trace.trace_id != 0
+    assert match[1] == trace.trace_id
+    assert [len(each) for each in (trace.trace_id, trace.server_span_id, trace.client_span_id)] == [32, 16, 16]
 
 
 def test_ids_do_not_repeat() -> None:
