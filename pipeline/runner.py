@@ -29,12 +29,12 @@ from pipeline.workers import WorkerPool
 
 READ: Final = 64  # captures decoded in one go, before other tasks get their turn
 GATHER_FOR: Final = 0.025  # seconds, well below the time in which the fastest proxy fills the ring
-GATHER_ROUNDS: Final = 2
+GATHER_ROUNDS: Final = 4
 GATHER_BYTES: Final = 128 * 1024
 RESUME: Final = 256
 MAX_LIVES: Final = 20  # pipeline processes that may die while an exchange is pending
 UNREADABLE: Final = "stored_body_unreadable"
-LINGER: Final = 0.05  # seconds that finished exchanges are gathered before they are written
+LINGER: Final = 0.1  # seconds that finished exchanges are gathered before they are written
 GATHER: Final = 256  # or until there are this many
 LOG_EVERY: Final = 10.0  # seconds between two lines about the same trouble
 
