@@ -7,6 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
+from pipeline.listening import site_of
+
 Status = Callable[[], tuple[bool, Mapping[str, Any]]]  # (serving, details)
 
 
@@ -27,11 +29,3 @@ async def serve_health(address: str, status: Status) -> web.AppRunner:
         await runner.cleanup()
         raise
     return runner
-
-
-def site_of(runner: web.AppRunner, address: str) -> web.BaseSite:
-    """The listening side of an address in the configuration."""
-    if address.startswith("unix:"):
-        return web.UnixSite(runner, address.removeprefix("unix:"))
-    host, _, port = address.rpartition(":")
-    return web.TCPSite(runner, host.strip("[]"), int(port))

@@ -21,7 +21,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
 
 from config.settings import Duration
@@ -49,6 +49,8 @@ class Otlp:
 
     Open it with `async with` before the first export.
     """
+
+    durable: ClassVar[bool] = True  # what a backend that is away does not take is kept on disk for it
 
     endpoint: str | None = None  # None: http://127.0.0.1 at 4318, or 4317 for grpc
     protocol: Literal["http/protobuf", "grpc"] = "http/protobuf"

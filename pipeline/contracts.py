@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Protocol, runtime_checkable
 
 from pipeline.records import Capture, EvaluatedExchange, Evaluation, Exchange
+from pipeline.telemetry import Snapshot
 
 
 class WireFormat(Protocol):
@@ -45,6 +47,15 @@ class Processor(Protocol):
 
     def process(self, exchange: Exchange) -> Sequence[Evaluation]:
         """Say what you think; nothing (an empty sequence) when the exchange is none of your business."""
+        ...
+
+
+@runtime_checkable
+class MetricsPage(Protocol):
+    """An exporter that does not tell but is asked, and only for metrics. A frozen dataclass as well."""
+
+    def serving(self, read: Callable[[], Iterable[Snapshot]]) -> AbstractAsyncContextManager[None]:
+        """Answer while the block lasts, each time with what `read` gives then."""
         ...
 
 

@@ -1,15 +1,14 @@
 """Gets evaluated exchanges to one exporter: a queue, batches, and another try when it is worth one.
 
-    offer() ──▶ Waiting ──take──▶ batch ──▶ exporter.export()
-       │ full     (bounded)         ▲            │ returns, PartialSuccess ──▶ sent      (rejected items counted)
-       ▼                            │            │ Permanent, any other    ──▶ failed    (lost)
-    refused                         └── wait ◀───┤ Retryable
-                               back-off, jitter, │
-                               Retry-After       └ for longer than max_elapsed ──▶ failed (lost)
+    offer() ──▶ queue ──take──▶ batch ──▶ exporter.export()
+       │ full  (bounded)          ▲            │ returns, PartialSuccess ──▶ sent      (rejected items counted)
+       ▼                          │            │ Permanent, any other    ──▶ failed    (lost)
+    refused                       └── wait ◀───┤ Retryable: what is durable goes to the disk
+                             back-off, jitter, │
+                             Retry-After       └ for longer than max_elapsed ──▶ failed (lost)
 
-Each exporter has its own, so a slow one delays only itself. What was offered is at every moment
-sent + failed + refused + queued, where queued includes the batch on its way. `Waiting` keeps exchanges in memory; a
-durable queue is another class with the same `offer`, `take` and `done`.
+Each exporter has its own, so a slow one delays only itself. What was offered, and what a former life left on disk, is
+at every moment sent + failed + refused + queued, where queued includes the batch on its way.
 """
 
 from __future__ import annotations
@@ -19,16 +18,19 @@ import contextlib
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from pipeline.contracts import Exporter
 from pipeline.errors import PartialSuccess, Permanent, Retryable
+from pipeline.queues import Memory, Queue
 from pipeline.records import EvaluatedExchange
 from pipeline.telemetry import Telemetry
+
+QUEUE_SIZE: Final = 10_000
+PATIENCE: Final = 1.0  # seconds a destination has before what it was to take goes to the disk
 
 logger = logging.getLogger(__name__)
 
@@ -65,55 +67,12 @@ class Sums(NamedTuple):
     queued: int
 
 
-class Waiting:
-    """Exchanges in memory, oldest first. What is taken stays counted until it is done."""
+class Outcome(NamedTuple):
+    """What became of a batch."""
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.closed = False
-        self._items: deque[EvaluatedExchange] = deque()
-        self._taken = 0
-        self._ready = asyncio.Event()
-
-    def __len__(self) -> int:
-        return len(self._items) + self._taken
-
-    def offer(self, evaluated: EvaluatedExchange) -> bool:
-        """Take it in, unless full or closed; never waits."""
-        if self.closed or len(self) >= self.capacity:
-            return False
-        self._items.append(evaluated)
-        self._ready.set()
-        return True
-
-    async def ready(self) -> int:
-        """Wait until there is something to take; how many there are. 0 only when closed: nothing will ever come."""
-        await self._ready.wait()
-        return len(self._items)
-
-    def take(self, most: int) -> list[EvaluatedExchange]:
-        """The oldest, at most so many; each counts as queued until `done`."""
-        taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
-        self._taken += len(taken)
-        if not self._items and not self.closed:
-            self._ready.clear()
-        return taken
-
-    def done(self, count: int) -> None:
-        """So many that were taken are dealt with, one way or the other."""
-        self._taken -= count
-
-    def close(self) -> None:
-        """Take in no more; what is there can still be taken."""
-        self.closed = True
-        self._ready.set()
-
-    def drop(self) -> int:
-        """Forget what is left, taken or not; how many there were."""
-        left = len(self)
-        self._items.clear()
-        self._taken = 0
-        return left
+    error_type: str | None = None  # None: the destination took it
+    message: str | None = None
+    rejected: int = 0  # items of it that were refused
 
 
 class Delivery:
@@ -124,8 +83,8 @@ class Delivery:
         name: str,
         exporter: Exporter,
         telemetry: Telemetry,
+        queue: Queue | None = None,
         *,
-        queue_size: int = 10_000,
         batch_size: int = 512,
         linger: float = 0.2,
         retry: Retry = Retry(),
@@ -138,7 +97,7 @@ class Delivery:
         self.problem: str | None = None  # what the destination last complained of; None: the last export went well
         self._exporter = exporter
         self._telemetry = telemetry
-        self._waiting = Waiting(queue_size)
+        self._queue = Memory(QUEUE_SIZE) if queue is None else queue
         self._batch_size = batch_size
         self._linger = linger
         self._retry = retry
@@ -146,27 +105,48 @@ class Delivery:
         self._clock = clock
         self._sleep = sleep
         self._attributes = (("exporter", name),)
-        self._offered = self._sent = self._failed = self._refused = 0
+        self._offered = len(self._queue)  # what a former life left
+        self._sent = self._failed = self._refused = 0
+        self._progress = asyncio.Event()
+        telemetry.exporter_restored.add(self._offered, self._attributes)
 
     @property
     def sums(self) -> Sums:
         """What became of everything that was offered."""
-        return Sums(self._offered, self._sent, self._failed, self._refused, len(self._waiting))
+        failed = self._failed + self._queue.lost.total()
+        return Sums(self._offered, self._sent, failed, self._refused, len(self._queue))
 
     def offer(self, evaluated: EvaluatedExchange) -> bool:
         """Take it on, or refuse and count it when the queue is full or closed; never waits."""
         self._offered += 1
-        if self._waiting.offer(evaluated):
+        if self._queue.offer(evaluated):
             return True
         self._refused += 1
         self._telemetry.exporter_enqueue_failed.add(1, self._attributes)
         return False
 
+    async def settle(self, patience: float = PATIENCE) -> None:
+        """Wait until nothing that was offered so far would be lost with this process, if the queue is durable.
+
+        A destination has `patience` s to take it; then it goes to the disk.
+        """
+        if not self._queue.durable:
+            return
+        accepted = self._offered - self._refused
+        try:
+            async with asyncio.timeout(patience):
+                while not self._queue.spilled and self._sent + self._failed < accepted:
+                    self._progress.clear()
+                    await self._progress.wait()
+        except TimeoutError:
+            self._queue.spill()
+        await self._queue.flush()
+
     async def __aenter__(self) -> Self:
         size, capacity = self._telemetry.exporter_queue_size, self._telemetry.exporter_queue_capacity
         self._stop_observing = (
-            size.observe(lambda: [(len(self._waiting), self._attributes)]),
-            capacity.observe(lambda: [(self._waiting.capacity, self._attributes)]),
+            size.observe(lambda: [(len(self._queue), self._attributes)]),
+            capacity.observe(lambda: [(self._queue.capacity, self._attributes)]),
         )
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"delivery of {self.name}")
         return self
@@ -174,24 +154,31 @@ class Delivery:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._waiting.close()
+        self._queue.close()
         try:
-            await asyncio.wait((self._task,), timeout=self._drain)
+            kept_anyway = self._queue.spilled and self.problem is not None  # the destination is away
+            await asyncio.wait((self._task,), timeout=0 if kept_anyway else self._drain)
         finally:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-            self._give_up_the_rest()
+            await self._give_up_the_rest()
             for stop in self._stop_observing:
                 stop()
 
     async def _run(self) -> None:
-        while count := await self._waiting.ready():
-            if count < self._batch_size and not self._waiting.closed:
+        while count := await self._queue.ready():
+            if count < self._batch_size and not self._queue.closed:
                 await self._sleep(self._linger)
-            await self._deliver(self._waiting.take(self._batch_size))
+            batch = await self._queue.take(self._batch_size)
+            outcome = await self._deliver(batch) if batch else Outcome()
+            if outcome is None:
+                return
+            await self._queue.done()
+            self._record(len(batch), outcome)
 
-    async def _deliver(self, batch: Sequence[EvaluatedExchange]) -> None:
+    async def _deliver(self, batch: Sequence[EvaluatedExchange]) -> Outcome | None:
+        """Export it, as often as that is worth it; None when it is left on disk for the next life."""
         first_try = self._clock()
         for wait in self._retry.waits():
             try:
@@ -199,41 +186,56 @@ class Delivery:
             except Retryable as error:
                 pause = max(wait, error.after or 0.0)
                 if not self._retry.allows(self._clock() - first_try + pause):
-                    return self._lost(batch, "max_elapsed_time", str(error))
+                    return Outcome("max_elapsed_time", str(error))
+                self._queue.spill()
+                self._progress.set()
                 self._note(str(error))
+                if self._queue.closed and self._queue.spilled:
+                    return None  # nobody has the time to wait for it
                 self._telemetry.exporter_retries.add(1, self._attributes)
                 await self._sleep(pause)
             except PartialSuccess as error:
-                return self._delivered(batch, error)
+                return Outcome(None, f"{error.rejected} items rejected: {error}", error.rejected)
             except Permanent as error:
-                return self._lost(batch, "permanent", str(error))
+                return Outcome("permanent", str(error))
             except Exception as error:
                 logger.exception("exporter %s failed", self.name)
-                return self._lost(batch, type(error).__name__, type(error).__name__)
+                return Outcome(type(error).__name__, type(error).__name__)
             else:
-                return self._delivered(batch)
+                return Outcome()
+        raise AssertionError("a Retry waits for ever")
 
-    def _delivered(self, batch: Sequence[EvaluatedExchange], partial: PartialSuccess | None = None) -> None:
-        self._sent += len(batch)
-        self._waiting.done(len(batch))
-        self._telemetry.exporter_sent.add(len(batch), self._attributes)
-        if partial is not None:
-            self._telemetry.exporter_rejected.add(partial.rejected, self._attributes)
-        self._note(None if partial is None else f"{partial.rejected} items rejected: {partial}")
+    def _record(self, count: int, outcome: Outcome) -> None:
+        if outcome.error_type is not None:
+            self._count_lost(count, outcome.error_type)
+        elif count:
+            self._sent += count
+            self._telemetry.exporter_sent.add(count, self._attributes)
+        if outcome.rejected:
+            self._telemetry.exporter_rejected.add(outcome.rejected, self._attributes)
+        self._count_left_out()
+        if count:
+            self._note(outcome.message)
+        self._progress.set()
 
-    def _lost(self, batch: Sequence[EvaluatedExchange], error_type: str, message: str) -> None:
-        self._waiting.done(len(batch))
-        self._count_lost(len(batch), error_type)
-        self._note(message)
+    def _count_left_out(self) -> None:
+        """What left the queue without being taken."""
+        lost = self._queue.lost
+        for reason in list(lost):
+            if count := lost.pop(reason):
+                self._count_lost(count, reason)
+                logger.error("exporter %s: %d exchanges in its queue on disk were %s", self.name, count, reason)
 
     def _count_lost(self, count: int, error_type: str) -> None:
         self._failed += count
         self._telemetry.exporter_send_failed.add(count, (*self._attributes, ("error.type", error_type)))
 
-    def _give_up_the_rest(self) -> None:
-        if left := self._waiting.drop():
+    async def _give_up_the_rest(self) -> None:
+        if left := await self._queue.leave():
             self._count_lost(left, "shutdown")
             logger.warning("exporter %s: %d exchanges were not delivered before the end", self.name, left)
+        if kept := len(self._queue):
+            logger.warning("exporter %s: %d exchanges wait on disk for the next start", self.name, kept)
 
     def _note(self, problem: str | None) -> None:
         """Log when the destination's state changes, not at every failure of a long outage."""

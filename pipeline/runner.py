@@ -5,7 +5,8 @@ export.
                           one batch at a time                  on_done: one by one, gathered into batches
 
 Rule 1: content is redacted before anything is written or sent to another process.
-Rule 2: what was added to the journal is finished there exactly once, in this life or the next.
+Rule 2: what was added to the journal is finished there exactly once, in this life or the next, and not before every
+        exporter has delivered it, lost and counted it, or has it on disk.
 Rule 3: a journal that cannot write (full disk) costs durability, not traffic or results: the failure is counted and the
         exchange goes on in memory.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic, time_ns
 from typing import Final, Protocol
 
@@ -62,6 +63,10 @@ class Source(Protocol):
     def done(self) -> None: ...
 
 
+async def at_once() -> None:
+    """Nothing to wait for."""
+
+
 class Stages:
     """The pure steps, as configured; replaced as a whole when the configuration is reloaded."""
 
@@ -91,6 +96,7 @@ class Runner:
         telemetry: Telemetry,
         deliver: Callable[[EvaluatedExchange], None],
         measure: Callable[[EvaluatedExchange], None],
+        settle: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self.stages = stages
         self.pool: WorkerPool  # set by whoever wires: the pool is built with `on_done`
@@ -100,6 +106,7 @@ class Runner:
         self._telemetry = telemetry
         self._deliver = deliver
         self._measure = measure
+        self._settle = settle  # what was delivered is safe elsewhere: only then is an exchange done
         self._rung = asyncio.Event()
         self._finished: list[EvaluatedExchange] = []
         self._unwritten: dict[str, tuple[Exchange, bytes]] = {}  # in flight, and not in the journal yet
@@ -263,6 +270,7 @@ class Runner:
         try:
             if late:  # the journal may write again by now
                 await self._journal.add(late)
+            await self._settle()
             await asyncio.shield(self._journal.finish(finished))
         except sqlite3.Error as error:
             self._telemetry.journal_failed.add(len(finished), (("operation", "finish"),))

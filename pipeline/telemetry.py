@@ -261,7 +261,7 @@ class Telemetry(Instruments):
 
     The sums: capture.offered = exchange.accepted + capture.refused + what is in the hand-off; exchange.accepted =
     exchange.done + journal.pending; every done exchange has one evaluation.outcomes for each evaluator; and for each
-    exporter, what was offered = sent + send_failed + enqueue_failed + queue_size.
+    exporter, what was offered + restored = sent + send_failed + enqueue_failed + queue_size.
     """
 
     def __init__(self) -> None:
@@ -322,6 +322,9 @@ class Telemetry(Instruments):
         self.exporter_enqueue_failed = Counter(
             "sidelight.exporter.enqueue_failed", "{exchange}", "Exchanges refused because the queue was full."
         )
+        self.exporter_restored = Counter(
+            "sidelight.exporter.restored", "{exchange}", "Exchanges that were on disk when the exporter started."
+        )
         self.exporter_rejected = Counter(
             "sidelight.exporter.rejected", "{item}", "Spans, records or points refused from requests that were taken."
         )
@@ -331,6 +334,12 @@ class Telemetry(Instruments):
         )
         self.exporter_queue_capacity = Observed(
             "updown", "sidelight.exporter.queue_capacity", "{exchange}", "Exchanges the queue may hold."
+        )
+        self.exporter_disk_size = Observed(
+            "updown", "sidelight.exporter.queue_disk_size", "By", "What waits on disk for a destination that is away."
+        )
+        self.exporter_disk_capacity = Observed(
+            "updown", "sidelight.exporter.queue_disk_capacity", "By", "What may wait on disk."
         )
         self.journal_pending = Observed(
             "updown", "sidelight.journal.pending", "{exchange}", "Exchanges written and not yet evaluated."

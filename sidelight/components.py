@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any, Final
 
 from config.build import build_all, build_one
+from config.delivery import DeliveryOptions, delivery_options, own_options
 from config.load import suggestion
 from config.settings import Settings
-from pipeline.contracts import Exporter, Processor
+from exporters.content import may_tell
+from pipeline.contracts import Exporter, MetricsPage, Processor
 from pipeline.errors import ConfigError
 from pipeline.inputs import INPUTS
 from pipeline.records import Exchange
@@ -39,7 +41,8 @@ class Components:
     redact: Redact
     sample: Sample
     evaluators: Mapping[str, Processor]
-    exporters: Mapping[str, Exporter]
+    exporters: Mapping[str, Exporter | MetricsPage]
+    deliveries: Mapping[str, DeliveryOptions]  # of those that are given exchanges
 
 
 def build_components(settings: Settings) -> Components:
@@ -64,7 +67,17 @@ def build_components(settings: Settings) -> Components:
         for each in evaluator.requires
         if each not in INPUTS
     ]
-    exporters = attempt(lambda: build_all("exporters", settings.exporters, exporters_for(settings.exporters)))
+    kinds = exporters_for(settings.exporters)
+    own = {
+        identity: options if is_page(kinds.get(identity.partition("/")[0])) else own_options(options)
+        for identity, options in settings.exporters.items()
+    }
+    exporters = attempt(lambda: build_all("exporters", own, kinds))
+    deliveries = {
+        identity: attempt(partial(delivery_options, identity, settings.exporters[identity], is_durable(exporter)))
+        for identity, exporter in (exporters or {}).items()
+        if not isinstance(exporter, MetricsPage)
+    }
     if (
         redact
         and settings.store.content
@@ -82,7 +95,7 @@ def build_components(settings: Settings) -> Components:
     ]
     if problems:
         raise ConfigError(*problems)
-    return Components(**stages, evaluators=evaluators, exporters=exporters)
+    return Components(**stages, evaluators=evaluators, exporters=exporters, deliveries=deliveries)
 
 
 def build_evaluators(processors: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Processor]:
@@ -102,6 +115,25 @@ def build_evaluators(processors: Mapping[str, Mapping[str, Any] | None]) -> dict
 def evaluators_among(processors: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
     """The section without the stages, which are the pipeline's own and whose options evaluators need not see."""
     return {identity: dict(options or {}) for identity, options in processors.items() if identity not in STAGES}
+
+
+def is_page(kind: type[Exporter | MetricsPage] | None) -> bool:
+    """Is this kind of exporter asked for metrics, and never given an exchange?"""
+    return kind is not None and issubclass(kind, MetricsPage)
+
+
+def is_durable(exporter: Exporter | MetricsPage) -> bool:
+    """Is it made to have what it cannot deliver kept on disk? A class says so with `durable = True`."""
+    return bool(getattr(exporter, "durable", False))
+
+
+def queued_form(settings: Settings, components: Components, name: str) -> Callable[[Exchange], Exchange]:
+    """What an exporter's queue on disk may hold: what the exporter may tell, or else what the store may hold."""
+    exporter = components.exporters[name]
+    content = getattr(exporter, "content", None)
+    if content is None:
+        return stored_form(settings, components)
+    return lambda exchange: exchange if may_tell(exchange, content) else without_content(exchange)
 
 
 def stored_form(settings: Settings, components: Components) -> Callable[[Exchange], Exchange]:

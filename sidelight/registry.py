@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from exporters import EXPORTERS
-from pipeline.contracts import Exporter, Processor
+from pipeline.contracts import Exporter, MetricsPage, Processor
 from processors import PROCESSORS
 
 PROCESSOR_PLUGINS = "sidelight.processors"
@@ -19,7 +19,7 @@ def processors_for(identities: Iterable[str]) -> dict[str, type[Processor]]:
     return dict(PROCESSORS) | plugins(PROCESSOR_PLUGINS, identities)
 
 
-def exporters_for(identities: Iterable[str]) -> dict[str, type[Exporter]]:
+def exporters_for(identities: Iterable[str]) -> dict[str, type[Exporter | MetricsPage]]:
     """The shipped exporters and the plug-ins among these ids."""
     return dict(EXPORTERS) | plugins(EXPORTER_PLUGINS, identities)
 

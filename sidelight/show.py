@@ -17,7 +17,7 @@ from config.build import option_names
 from config.settings import Settings, Store
 from exporters import EXPORTERS
 from processors import PROCESSORS, STAGES
-from sidelight.components import build_components
+from sidelight.components import Components, build_components
 from wire import SPLICED_FORMATS, WIRE_FORMATS
 
 REDACTED: Final = "[redacted]"
@@ -82,11 +82,19 @@ def print_config(settings: Settings) -> str:
     store = tree.pop("store") | {"content": settings.store.content or components.redact.content}
     stages = {name: getattr(components, name) for name in STAGES} | dict(components.evaluators)
     tree["processors"] = {name: options_in_effect(component) for name, component in stages.items()}
-    exporters = {name: options_in_effect(component) for name, component in components.exporters.items()}
+    exporters = {
+        name: options_in_effect(component) | delivery_in_effect(components, name)
+        for name, component in components.exporters.items()
+    }
     tree["exporters"] = exporters | {"store": store}
     for upstream in tree["proxy"]["upstreams"].values():
         upstream["headers"]["set"] = dict.fromkeys(upstream["headers"]["set"], REDACTED)
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def delivery_in_effect(components: Components, name: str) -> dict[str, Any]:
+    """An exporter's queue and retries, where it has any."""
+    return dataclasses.asdict(components.deliveries[name]) if name in components.deliveries else {}
 
 
 def options_in_effect(component: Any) -> dict[str, Any]:

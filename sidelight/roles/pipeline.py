@@ -11,26 +11,35 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from time import time_ns
 from typing import Any, Final
+from urllib.parse import quote
 
+import msgspec
+
+from config.delivery import DeliveryOptions
 from config.load import settings_from
 from config.settings import Settings
 from exporters.measure import Measure
 from exporters.metrics_loop import MetricsLoop
 from exporters.otlp import Otlp
+from exporters.prometheus import Prometheus
 from exporters.resource import resource_attributes
-from pipeline.delivery import Delivery
+from pipeline.contracts import MetricsPage
+from pipeline.delivery import Delivery, Retry
 from pipeline.errors import ConfigError
 from pipeline.proxy_counters import NAMES
+from pipeline.queues import Durable, Memory, Queue
 from pipeline.records import EvaluatedExchange
 from pipeline.ring import HandOffFds, HandOffReader
 from pipeline.runner import Runner, Stages
 from pipeline.telemetry import Observation, Telemetry
 from pipeline.workers import Spawn, WorkerPool
-from sidelight.components import Components, build_components, evaluators_among, stored_form
+from sidelight.components import Components, build_components, evaluators_among, queued_form, stored_form
 from sidelight.description import Description
 from sidelight.process import on_sigterm, read_lines, report, run_in_the_gaps, set_up_logging, start_child
+from store.backlog import Backlog
 from store.journal import Journal
 from wire import exchanges_of
 
@@ -64,6 +73,7 @@ async def run(setup: dict[str, Any]) -> None:
             telemetry,
             deliver=to_all(deliveries),
             measure=measure.record,
+            settle=all_settled(deliveries),
         )
         runner.pool = pool_for(settings, components, runner, telemetry)
         observe(telemetry, sources, runner)
@@ -97,14 +107,68 @@ async def start_deliveries(
     resource = resource_attributes(service.name, service.environment, service.attributes)
     deliveries = []
     for name, exporter in components.exporters.items():
-        if isinstance(exporter, Otlp):
+        if isinstance(exporter, Otlp | Prometheus):
             exporter = replace(exporter, resource=resource)
+        if isinstance(exporter, MetricsPage):
+            await stack.enter_async_context(exporter.serving(lambda: (measure.snapshot(), telemetry.snapshot())))
+            continue
         if isinstance(exporter, AbstractAsyncContextManager):
             await stack.enter_async_context(exporter)
         if isinstance(exporter, Otlp):
             await stack.enter_async_context(MetricsLoop(name, exporter, telemetry, measure))
-        deliveries.append(await stack.enter_async_context(Delivery(name, exporter, telemetry)))
+        options = components.deliveries[name]
+        queue = await open_queue(stack, settings, components, name, telemetry)
+        delivery = Delivery(name, exporter, telemetry, queue, retry=retry_of(options))
+        deliveries.append(await stack.enter_async_context(delivery))
     return deliveries
+
+
+def retry_of(options: DeliveryOptions) -> Retry:
+    """The options as a delivery wants them."""
+    given = options.retry_on_failure
+    return Retry(
+        given.initial_interval,
+        given.multiplier,
+        given.max_interval,
+        given.randomization_factor,
+        options.max_elapsed_time,
+    )
+
+
+async def open_queue(
+    stack: AsyncExitStack, settings: Settings, components: Components, name: str, telemetry: Telemetry
+) -> Queue:
+    """In memory, or with a file beside the store for what a destination that is away does not take."""
+    options = components.deliveries[name]
+    given = options.sending_queue
+    if not options.durable:
+        return Memory(given.queue_size)
+    backlog = await stack.enter_async_context(Backlog(queue_file(settings, name)))
+    attributes = (("exporter", name),)
+    telemetry.exporter_disk_size.observe(lambda: [(backlog.size, attributes)])
+    telemetry.exporter_disk_capacity.observe(lambda: [(given.max_size, attributes)])
+    form = queued_form(settings, components, name)
+    return Durable(
+        given.queue_size,
+        backlog,
+        max_size=given.max_size,
+        max_age=given.max_age,
+        form=lambda evaluated: msgspec.structs.replace(evaluated, exchange=form(evaluated.exchange)),
+    )
+
+
+def queue_file(settings: Settings, name: str) -> Path:
+    """`sidelight.db.otlp%2Fteam-a.queue` for `otlp/team-a`, beside the store: another name is another file."""
+    return Path(f"{settings.store.path}.{quote(name, safe='')}.queue")
+
+
+def all_settled(deliveries: Sequence[Delivery]) -> Callable[[], Awaitable[None]]:
+    """Waits until no exporter would lose what it was given if this process died now."""
+
+    async def settle() -> None:
+        await asyncio.gather(*(delivery.settle() for delivery in deliveries))
+
+    return settle
 
 
 def to_all(deliveries: Sequence[Delivery]) -> Callable[[EvaluatedExchange], None]:

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.delivery import Delivery, Retry, Sums, Waiting
+from pipeline.delivery import Delivery, Retry, Sums
 from pipeline.errors import PartialSuccess, Permanent, Retryable
+from pipeline.queues import Memory, Queue
 from pipeline.records import EvaluatedExchange
 from pipeline.telemetry import Telemetry
+from tests.pipeline.test_queues import Disk, durable
 from tests.support.records import an_evaluated_exchange, an_exchange
 
 
@@ -64,12 +66,20 @@ def ids(*numbers: int) -> list[str]:
 class Bench:
     """A delivery with everything around it at hand."""
 
-    def __init__(self, *script: Exception | None, **options: Any) -> None:
+    def __init__(
+        self, *script: Exception | None, queue_size: int = 10_000, queue: Queue | None = None, **options: Any
+    ) -> None:
         self.destination = Destination(*script)
         self.telemetry = Telemetry()
         self.clock = Clock()
         self.delivery = Delivery(
-            "backend", self.destination, self.telemetry, clock=self.clock, sleep=self.clock.sleep, **options
+            "backend",
+            self.destination,
+            self.telemetry,
+            Memory(queue_size) if queue is None else queue,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+            **options,
         )
 
     async def deliver(self, *numbers: int) -> Sums:
@@ -279,13 +289,160 @@ def test_the_sums_hold_whatever_the_destination_does(
     asyncio.run(run())
 
 
-async def test_a_closed_queue_still_gives_what_it_has() -> None:
-    waiting = Waiting(10)
-    waiting.offer(exchange(1))
-    waiting.close()
-    assert waiting.offer(exchange(2)) is False
-    assert await waiting.ready() == 1
-    assert len(waiting.take(5)) == 1
-    assert len(waiting) == 1
-    waiting.done(1)
-    assert (len(waiting), await waiting.ready()) == (0, 0)
+# -- with a queue on disk ---------------------------------------------------------------------------------------------
+
+NEVER_GIVE_UP = Retry(max_elapsed_time=0)
+
+
+class Backend:
+    """A destination that is away from one moment of the clock to another."""
+
+    def __init__(self, clock: Clock, back_at: float) -> None:
+        self.clock, self.back_at = clock, back_at
+        self.taken: list[str] = []
+
+    async def export(self, batch: Sequence[EvaluatedExchange]) -> None:
+        await asyncio.sleep(0)
+        if self.clock.now < self.back_at:
+            raise Retryable("HTTP 503")
+        self.taken += [evaluated.exchange.id for evaluated in batch]
+
+
+async def test_an_hour_without_the_backend_and_a_restart_in_it_lose_nothing() -> None:
+    disk, clock, telemetry = Disk(), Clock(), Telemetry()
+    backend = Backend(clock, back_at=3600.0)
+    offered, everything = 0, []
+    while clock.now < 4000:
+        delivery = Delivery(
+            "backend",
+            backend,
+            telemetry,
+            durable(disk, capacity=50),
+            batch_size=20,
+            retry=NEVER_GIVE_UP,
+            clock=clock,
+            sleep=clock.sleep,
+        )
+        async with delivery:
+            until = clock.now + 1000
+            while clock.now < until:
+                assert delivery.offer(exchange(offered))
+                everything.append(f"{offered:032x}")
+                offered += 1
+                await delivery.settle(patience=0.01)
+                clock.now += 1
+        assert delivery.sums.failed == delivery.sums.refused == 0
+        assert delivery.sums.queued == disk.count
+    assert list(dict.fromkeys(backend.taken)) == everything
+    assert len(backend.taken) - len(everything) <= 20  # a batch may have been taken and not forgotten
+    assert telemetry.exporter_send_failed.total() == telemetry.exporter_enqueue_failed.total() == 0
+
+
+async def test_what_a_former_life_left_is_counted_and_delivered_first() -> None:
+    disk = Disk()
+    bench = Bench(*[Retryable("no")] * 9, queue=durable(disk), retry=NEVER_GIVE_UP)
+    bench.delivery.offer(exchange(1))
+    async with bench.delivery:
+        await bench.delivery.settle(patience=0)
+    assert (bench.delivery.sums.queued, disk.count) == (1, 1)
+    bench = Bench(queue=durable(disk))
+    assert await bench.deliver(2) == Sums(offered=2, sent=2, failed=0, refused=0, queued=0)
+    assert [each for batch in bench.destination.taken for each in batch] == ids(1, 2)
+    assert bench.telemetry.exporter_restored.total(exporter="backend") == 1
+
+
+async def test_what_is_offered_is_settled_once_it_is_delivered() -> None:
+    disk = Disk()
+    bench = Bench(queue=durable(disk))
+    async with bench.delivery as delivery:
+        delivery.offer(exchange(1))
+        await delivery.settle(patience=30)
+        assert delivery.sums.sent == 1
+    assert disk.added == []
+
+
+async def test_what_a_slow_destination_has_not_taken_is_settled_on_disk() -> None:
+    disk = Disk()
+    bench = Bench(queue=durable(disk))
+    bench.destination.open.clear()
+    async with bench.delivery as delivery:
+        delivery.offer(exchange(1))
+        await bench.destination.asked.wait()
+        await delivery.settle(patience=0.01)
+        assert (disk.count, delivery.sums.queued) == (1, 1)
+        bench.destination.open.set()
+    assert (bench.destination.taken, disk.count, delivery.sums.sent) == ([ids(1)], 0, 1)
+
+
+async def test_a_first_failure_settles_on_disk_without_waiting() -> None:
+    disk = Disk()
+    bench = Bench(*[Retryable("no")] * 1000, queue=durable(disk), retry=NEVER_GIVE_UP)
+    async with bench.delivery as delivery:
+        delivery.offer(exchange(1))
+        await delivery.settle(patience=30)
+        assert disk.count == 1
+
+
+async def test_what_is_only_in_memory_is_not_waited_for() -> None:
+    bench = Bench()
+    bench.destination.open.clear()
+    async with bench.delivery as delivery:
+        delivery.offer(exchange(1))
+        await delivery.settle(patience=30)
+        bench.destination.open.set()
+
+
+async def test_an_end_while_the_destination_is_away_waits_for_nothing_and_loses_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk = Disk()
+    bench = Bench(queue=durable(disk), drain=3600.0, batch_size=1)
+    bench.destination.script = [Retryable("no")] * 10**6
+    async with asyncio.timeout(10):
+        assert await bench.deliver(1, 2, 3) == Sums(3, sent=0, failed=0, refused=0, queued=3)
+    assert disk.count == 3
+    assert caplog.records[-1].message == "exporter backend: 3 exchanges wait on disk for the next start"
+
+
+@given(
+    st.lists(OUTCOMES, max_size=30),
+    st.lists(st.integers(0, 15), min_size=1, max_size=3),
+    st.integers(1, 7),
+    st.integers(1, 10),
+    st.sampled_from([300, 3000, 10**6]),
+)
+def test_the_sums_hold_with_a_disk_and_over_lives(
+    script: list[Exception | None], lives: list[int], batch_size: int, capacity: int, max_size: int
+) -> None:
+    async def run() -> None:
+        disk, script_left = Disk(), list(script)
+        accepted = delivered = lost = 0
+        for offered in lives:
+            left = disk.count
+            queue = durable(disk, capacity=capacity, max_size=max_size)
+            bench = Bench(*script_left, queue=queue, batch_size=batch_size, retry=NEVER_GIVE_UP)
+            async with bench.delivery as delivery:
+                for number in range(offered):
+                    delivery.offer(exchange(number))
+                    if number % 3 == 0:
+                        await delivery.settle(patience=0)
+                    sums = delivery.sums
+                    assert sums.offered == sums.sent + sums.failed + sums.refused + sums.queued
+            sums, script_left = delivery.sums, bench.destination.script
+            assert sums.offered == left + offered == sums.sent + sums.failed + sums.refused + sums.queued
+            assert sums.queued == disk.count
+            told = bench.telemetry
+            assert told.exporter_restored.total() == left
+            assert told.exporter_sent.total() == sums.sent
+            assert told.exporter_send_failed.total() == sums.failed
+            assert told.exporter_enqueue_failed.total() == sums.refused
+            accepted += offered - sums.refused
+            delivered += sums.sent
+            lost += sums.failed
+        assert accepted == delivered + lost + disk.count
+
+    logging.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        logging.disable(logging.NOTSET)

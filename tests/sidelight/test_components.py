@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from config.load import settings_from
+from exporters.otlp_encoding import encode
+from exporters.otlp_span import Limits
 from pipeline.errors import ConfigError
-from pipeline.records import text_of
+from pipeline.records import EvaluatedExchange, Exchange, text_of
 from pipeline.runner import unchanged, without_content
 from processors import PROCESSORS
-from sidelight.components import Components, build_components, stored_form, with_defaults
+from sidelight.components import Components, build_components, queued_form, stored_form, with_defaults
 from tests.support.records import an_exchange, answer
+from tests.wire.cases import CASES, read_case
+from wire import exchanges_of
 
 PROXY = {"upstreams": {"one": {"url": "http://host"}}}
 
@@ -153,3 +159,49 @@ def test_a_store_that_is_stricter_than_redaction_redacts_for_itself() -> None:
 def test_what_the_application_sets_is_no_option() -> None:
     (problem,) = problems_of(exporters={"otlp": {"resource": {"a": "b"}}})
     assert problem.startswith("exporters.otlp.resource: unknown option")
+
+
+# -- delivery ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_exporter_has_the_delivery_it_was_told_or_is_made_for() -> None:
+    exporters = {"otlp": {}, "otlp/memory": {"sending_queue": {"storage": False}}, "debug": {}}
+    deliveries = built(exporters=exporters).deliveries
+    assert {name: options.durable for name, options in deliveries.items()} == {
+        "otlp": True,
+        "otlp/memory": False,
+        "debug": False,
+    }
+
+
+def test_a_problem_of_a_delivery_is_told_beside_those_of_its_exporter() -> None:
+    problems = problems_of(exporters={"otlp": {"sending_queue": {"size": 5}}, "debug": {"colour": True}})
+    assert [problem.partition(":")[0] for problem in problems] == ["exporters.debug.colour"]
+    (problem,) = problems_of(exporters={"otlp": {"sending_queue": {"size": 5}}})
+    assert problem.startswith("exporters.otlp.sending_queue.size: unknown option; ")
+
+
+@pytest.mark.parametrize("content", ["off", "redacted", "full"])
+@pytest.mark.parametrize("left", ["off", "redacted", "full"])
+def test_what_waits_on_disk_is_told_as_it_would_have_been_told_at_once(left: Any, content: Any) -> None:
+    """Of every recorded case."""
+    settings = settings_from(
+        {"proxy": PROXY, "processors": {"redact": {"content": left}}, "exporters": {"otlp": {"content": content}}}
+    )
+    components = build_components(settings)
+    form, limits = queued_form(settings, components, "otlp"), Limits(content)
+    for exchange in (each for case in CASES for each in exchanges_of(read_case(case))):
+        exchange = components.redact.redact(exchange)
+        waited = msgspec.msgpack.decode(msgspec.msgpack.encode(form(exchange)), type=Exchange)
+        assert encode(EvaluatedExchange(waited), limits) == encode(EvaluatedExchange(exchange), limits)
+        if content == "off":
+            assert waited == without_content(exchange)
+
+
+def test_the_queue_of_an_exporter_that_says_nothing_about_texts_holds_what_the_store_may() -> None:
+    class Silent:
+        async def export(self, batch: Any) -> None: ...
+
+    settings = settings_from({"proxy": PROXY, "exporters": {"store": {"content": "off"}, "debug": {}}})
+    components = replace(build_components(settings), exporters={"silent": Silent()})
+    assert queued_form(settings, components, "silent") is without_content
