@@ -27,13 +27,15 @@ from urllib.parse import SplitResult, urlsplit
 from config.settings import Duration
 from exporters.content import Content
 from exporters.dialect import Dialect
+from exporters.otlp_coding import Json, Protobuf
 from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Encoded, encode, request, resource_field
-from exporters.otlp_http import HttpSender
+from exporters.otlp_http import Compression, HttpSender
 from exporters.otlp_metrics import metrics_request
 from exporters.otlp_sender import Sender, Signal, TooLarge
 from exporters.otlp_span import Limits
 from exporters.resource import product_version
 from exporters.semconv import Scope
+from exporters.temporality import Deltas, Temporality
 from pipeline.errors import PartialSuccess, Permanent, Retryable
 from pipeline.records import EvaluatedExchange
 from pipeline.telemetry import Snapshot
@@ -53,30 +55,35 @@ class Otlp:
     durable: ClassVar[bool] = True  # what a backend that is away does not take is kept on disk for it
 
     endpoint: str | None = None  # None: http://127.0.0.1 at 4318, or 4317 for grpc
-    protocol: Literal["http/protobuf", "grpc"] = "http/protobuf"
+    protocol: Literal["http/protobuf", "http/json", "grpc"] = "http/protobuf"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # values are secrets
-    compression: Literal["gzip", "none"] = "gzip"
+    compression: Compression = "gzip"
     timeout: Duration = 10.0  # each request
     signals: tuple[Signal, ...] = ("traces", "metrics", "logs")  # leave out what the backend does not take
     content: Content = "off"  # texts on spans; never more than processors.redact leaves
     max_value: int = 65536  # characters of one attribute
     metrics: Dialect = "both"  # names of the GenAI metrics
     metrics_interval: Duration = 15.0
+    temporality: Temporality = "cumulative"  # delta: for backends that add up themselves
     certificate: str | None = None  # PEM file with the authorities to trust; None: the system's
     client_certificate: str | None = None  # PEM file
     client_key: str | None = None  # PEM file
     insecure: bool = False  # grpc and an endpoint without a scheme: no TLS
+    traces_endpoint: str | None = None  # HTTP: the whole URL of one signal, as it is; None: endpoint and /v1/traces
+    metrics_endpoint: str | None = None
+    logs_endpoint: str | None = None
     # Set by the application, see exporters.resource.
     resource: Mapping[str, str] = field(default_factory=dict, metadata={"option": False})
 
     def __post_init__(self) -> None:
-        parts = address(self)
-        if not parts.hostname:
-            raise ValueError(f"endpoint: {self.endpoint!r} has no host; write http://host:4318")
-        if parts.username or parts.password:
-            raise ValueError("endpoint: a user or password in a URL would leak; set a header instead")
-        if parts.scheme not in ("http", "https"):
-            raise ValueError(f"endpoint: {parts.scheme!r} is not http or https")
+        check("endpoint", self.endpoint, address(self))
+        for signal in SCOPES | {"metrics": ()}:
+            if own := getattr(self, f"{signal}_endpoint"):
+                check(f"{signal}_endpoint", own, urlsplit(own))
+                if self.protocol == "grpc":
+                    raise ValueError(f"{signal}_endpoint: gRPC has one address for all signals; set endpoint")
+        if self.protocol == "grpc" and self.compression == "zstd":
+            raise ValueError("compression: zstd is for HTTP; gRPC knows gzip and none")
         for option in ("certificate", "client_certificate", "client_key"):
             file = getattr(self, option)
             if file is not None and not Path(file).is_file():
@@ -104,10 +111,13 @@ class Otlp:
 
     async def export_metrics(self, *snapshots: Snapshot) -> None:
         """Deliver metrics; raises as `export` does. Nothing needs a second try: the next snapshot says it all."""
-        body = metrics_request(self.resource, snapshots, self.metrics)
+        deltas = self._open.deltas
+        told = deltas.since_last(snapshots) if self.temporality == "delta" else snapshots
+        body = metrics_request(self.resource, told, self.metrics, self.temporality)
         if "metrics" not in self.signals or not body:
             return
         rejected, message = await self._open.sender.send("metrics", body)
+        deltas.taken()
         if rejected:
             raise PartialSuccess(f"metrics: {message}", rejected)
 
@@ -141,6 +151,7 @@ class Open:
         self._limits = Limits(options.content, options.max_value)
         self._resource = resource_field(options.resource)
         self._progress: Progress | None = None
+        self.deltas = Deltas()
         self.sender: Sender
 
     async def enter(self) -> None:
@@ -225,6 +236,26 @@ def by_size(items: Sequence[Encoded]) -> Iterator[Sequence[Encoded]]:
         yield items[start:]
 
 
+def check(option: str, given: str | None, parts: SplitResult) -> None:
+    """ValueError for a URL that cannot work, or would leak."""
+    if not parts.hostname:
+        raise ValueError(f"{option}: {given!r} has no host; write http://host:4318")
+    if parts.username or parts.password:
+        raise ValueError(f"{option}: a user or password in a URL would leak; set a header instead")
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"{option}: {parts.scheme!r} is not http or https")
+
+
+def urls_of(options: Otlp) -> dict[Signal, str]:
+    """Where each signal is posted."""
+    base = address(options).geturl().rstrip("/")
+    return {
+        "traces": options.traces_endpoint or f"{base}/v1/traces",
+        "metrics": options.metrics_endpoint or f"{base}/v1/metrics",
+        "logs": options.logs_endpoint or f"{base}/v1/logs",
+    }
+
+
 def address(options: Otlp) -> SplitResult:
     """The endpoint with its scheme and port filled in."""
     default = "http://127.0.0.1:4317" if options.protocol == "grpc" else "http://127.0.0.1:4318"
@@ -241,12 +272,17 @@ def user_agent() -> str:
 
 def sender_for(options: Otlp) -> Sender:
     """The transport that the options ask for, not yet open."""
-    parts, compress = address(options), options.compression == "gzip"
     if options.protocol == "grpc":
-        return grpc_sender(options, parts, compress)
-    headers = {**options.headers, "User-Agent": user_agent()}
-    tls = tls_context(options) if parts.scheme == "https" else None
-    return HttpSender(parts.geturl(), headers, compress=compress, timeout=options.timeout, tls=tls)
+        return grpc_sender(options, address(options), options.compression == "gzip")
+    urls = urls_of(options)
+    return HttpSender(
+        urls,
+        {**options.headers, "User-Agent": user_agent()},
+        coding=Json() if options.protocol == "http/json" else Protobuf(),
+        compression=options.compression,
+        timeout=options.timeout,
+        tls=tls_context(options) if any(url.startswith("https:") for url in urls.values()) else None,
+    )
 
 
 def grpc_sender(options: Otlp, parts: SplitResult, compress: bool) -> Sender:

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from exporters.otlp_sender import Signal, TooLarge, partial_success
+from exporters.otlp_sender import RESPONSES, Signal, TooLarge, partial_success
 from pipeline.errors import Permanent, Retryable
 
 SERVICES: dict[Signal, str] = {"traces": "trace.v1.Trace", "metrics": "metrics.v1.Metrics", "logs": "logs.v1.Logs"}
@@ -67,7 +67,7 @@ class GrpcSender:
         """Call one Export; see Sender.send."""
         try:
             answer = await self._methods[signal](request, metadata=self._metadata, timeout=self._timeout)
-            return partial_success(signal, answer)
+            return partial_success(signal, RESPONSES[signal].FromString(answer))
         except grpc.aio.AioRpcError as error:
             raise refusal(signal, error) from error
         except DecodeError:

@@ -1,4 +1,4 @@
-"""OTLP over HTTP/protobuf, with the protocol's rules for every status; see the OTLP specification 1.11."""
+"""OTLP over HTTP, with the protocol's rules for every status; see the OTLP specification 1.11."""
 
 from __future__ import annotations
 
@@ -6,41 +6,55 @@ import asyncio
 import gzip
 import re
 import ssl
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Self
+from typing import Final, Literal, Self
 
 import aiohttp
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from exporters.otlp_sender import Signal, TooLarge, partial_success
+from exporters.otlp_coding import Coding
+from exporters.otlp_sender import Signal, TooLarge
 from pipeline.errors import Permanent, Retryable
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 RETRYABLE = frozenset((429, 502, 503, 504))
 LONGEST_RESPONSE = 4 * 2**20
 LONGEST_MESSAGE = 200
 
+Compression = Literal["gzip", "zstd", "none"]
+COMPRESSORS: Final[dict[Compression, Callable[[bytes], bytes]]] = {
+    "gzip": lambda body: gzip.compress(body, 1),
+    "zstd": zstd.compress,
+    "none": lambda body: body,
+}
+
 
 class HttpSender:
-    """Posts requests to `{endpoint}/v1/{signal}` over kept-alive connections. Never tells a header's value."""
+    """Posts requests to each signal's URL over kept-alive connections. Never tells a header's value."""
 
     def __init__(
         self,
-        endpoint: str,
+        urls: Mapping[Signal, str],
         headers: Mapping[str, str],
         *,
-        compress: bool,
+        coding: Coding,
+        compression: Compression,
         timeout: float,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._endpoint = endpoint.rstrip("/")
-        self._headers = {**headers, "Content-Type": "application/x-protobuf"}
-        if compress:
-            self._headers["Content-Encoding"] = "gzip"
-        self._compress = compress
+        self._urls = urls
+        self._coding = coding
+        self._headers = {**headers, "Content-Type": coding.content_type}
+        if compression != "none":
+            self._headers["Content-Encoding"] = compression
+        self._compressed = COMPRESSORS[compression]
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._tls = tls
 
@@ -56,8 +70,8 @@ class HttpSender:
 
     async def send(self, signal: Signal, request: bytes) -> tuple[int, str]:
         """Post one request; see Sender.send. No answer at all is worth another try."""
-        # Compression of a few megabytes would hold up the event loop; zlib works without the GIL.
-        body = await asyncio.to_thread(gzip.compress, request, 1) if self._compress else request
+        # A few megabytes would hold up the event loop; compression works without the GIL.
+        body = await asyncio.to_thread(self._body, signal, request)
         try:
             return await self._post(signal, body)
         except aiohttp.InvalidURL as error:
@@ -67,13 +81,16 @@ class HttpSender:
         except aiohttp.ClientError as error:
             raise Retryable(f"{signal}: {type(error).__name__}") from error
 
+    def _body(self, signal: Signal, request: bytes) -> bytes:
+        return self._compressed(self._coding.written(signal, request))
+
     async def _post(self, signal: Signal, body: bytes) -> tuple[int, str]:
-        url = f"{self._endpoint}/v1/{signal}"
-        async with self._session.post(url, data=body, allow_redirects=False) as response:
+        async with self._session.post(self._urls[signal], data=body, allow_redirects=False) as response:
             answer = await bounded(response)
             if 200 <= response.status < 300:
-                return refused_items(signal, answer)
-            raise refusal(signal, response.status, answer, response.headers.get("Retry-After"))
+                return self._coding.refused_items(signal, answer)
+            reason = self._coding.message_in(answer)[:LONGEST_MESSAGE]
+            raise refusal(signal, response.status, reason, response.headers.get("Retry-After"))
 
 
 async def bounded(response: aiohttp.ClientResponse) -> bytes:
@@ -86,28 +103,12 @@ async def bounded(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def refused_items(signal: Signal, answer: bytes) -> tuple[int, str]:
-    """Partial success; a body that is none means that everything was taken."""
-    try:
-        return partial_success(signal, answer)
-    except DecodeError:
-        return 0, ""
-
-
-def refusal(signal: Signal, status: int, answer: bytes, retry_after: str | None) -> Exception:
+def refusal(signal: Signal, status: int, reason: str, retry_after: str | None) -> Exception:
     """The error whose type is the protocol's decision for this status."""
-    message = f"{signal}: HTTP {status} {reason_in(answer)}".rstrip()
+    message = f"{signal}: HTTP {status} {reason}".rstrip()
     if status in RETRYABLE:
         return Retryable(message, seconds_until(retry_after))
     return TooLarge(message) if status == 413 else Permanent(message)
-
-
-def reason_in(answer: bytes) -> str:
-    """What the Status message in an error's body says."""
-    try:
-        return str(Status.FromString(answer).message)[:LONGEST_MESSAGE]
-    except DecodeError:
-        return ""
 
 
 def seconds_until(retry_after: str | None) -> float | None:

@@ -5,7 +5,7 @@ A snapshot is sent a few times a minute, so the encoder's price does not matter 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
@@ -26,17 +26,30 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporters import semconv
 from exporters.dialect import Dialect, in_dialect
+from exporters.temporality import Temporality
 from pipeline.telemetry import Exemplar, HistogramPoint, Metric, NumberPoint, Snapshot
 
-CUMULATIVE = AggregationTemporality.CUMULATIVE
+TEMPORALITIES: dict[Temporality, AggregationTemporality] = {
+    "cumulative": AggregationTemporality.CUMULATIVE,
+    "delta": AggregationTemporality.DELTA,
+}
 
 
-def metrics_request(resource: Mapping[str, str], snapshots: Iterable[Snapshot], dialect: Dialect) -> bytes:
-    """An ExportMetricsServiceRequest holding every metric under the names of `dialect`; empty when there is none."""
+def metrics_request(
+    resource: Mapping[str, str],
+    snapshots: Iterable[Snapshot],
+    dialect: Dialect,
+    temporality: Temporality = "cumulative",
+) -> bytes:
+    """An ExportMetricsServiceRequest holding every metric under the names of `dialect`; empty when there is none.
+
+    `temporality` says what the counters and histograms of these snapshots hold.
+    """
+    added_up = TEMPORALITIES[temporality]
     by_scope: dict[semconv.Scope, list[SdkMetric]] = {}
     for snapshot in snapshots:
         for metric in in_dialect(snapshot.metrics, dialect):
-            by_scope.setdefault(semconv.scope_of(metric.name), []).append(sdk_metric(metric, snapshot))
+            by_scope.setdefault(semconv.scope_of(metric.name), []).append(sdk_metric(metric, snapshot, added_up))
     if not by_scope:
         return b""
     scopes = [
@@ -47,30 +60,20 @@ def metrics_request(resource: Mapping[str, str], snapshots: Iterable[Snapshot], 
     return bytes(encode_metrics(data).SerializeToString())
 
 
-def sdk_metric(metric: Metric, snapshot: Snapshot) -> SdkMetric:
-    return SdkMetric(metric.name, metric.description, metric.unit, SDK_DATA[metric.kind](metric, snapshot))
+def sdk_metric(metric: Metric, snapshot: Snapshot, added_up: AggregationTemporality) -> SdkMetric:
+    return SdkMetric(metric.name, metric.description, metric.unit, sdk_data(metric, snapshot, added_up))
 
 
-def sdk_sum(metric: Metric, snapshot: Snapshot) -> Sum:
-    points = number_points(metric, snapshot)
-    return Sum(points, CUMULATIVE, is_monotonic=metric.kind == "counter")
-
-
-def sdk_gauge(metric: Metric, snapshot: Snapshot) -> Gauge:
-    return Gauge(number_points(metric, snapshot))
-
-
-def sdk_histogram(metric: Metric, snapshot: Snapshot) -> SdkHistogram:
-    points = (point for point in metric.points if isinstance(point, HistogramPoint))
-    return SdkHistogram([histogram_point(point, metric, snapshot) for point in points], CUMULATIVE)
-
-
-SDK_DATA: dict[str, Callable[[Metric, Snapshot], Sum | Gauge | SdkHistogram]] = {
-    "counter": sdk_sum,
-    "updown": sdk_sum,
-    "gauge": sdk_gauge,
-    "histogram": sdk_histogram,
-}
+def sdk_data(metric: Metric, snapshot: Snapshot, added_up: AggregationTemporality) -> Sum | Gauge | SdkHistogram:
+    """Sums that may fall are cumulative in either case."""
+    if metric.kind == "histogram":
+        points = (point for point in metric.points if isinstance(point, HistogramPoint))
+        return SdkHistogram([histogram_point(point, metric, snapshot) for point in points], added_up)
+    numbers = number_points(metric, snapshot)
+    if metric.kind == "gauge":
+        return Gauge(numbers)
+    monotonic = metric.kind == "counter"
+    return Sum(numbers, added_up if monotonic else AggregationTemporality.CUMULATIVE, is_monotonic=monotonic)
 
 
 def number_points(metric: Metric, snapshot: Snapshot) -> list[NumberDataPoint]:
@@ -90,8 +93,8 @@ def histogram_point(point: HistogramPoint, metric: Metric, snapshot: Snapshot) -
         sum=point.sum,
         bucket_counts=point.bucket_counts,
         explicit_bounds=metric.bounds,
-        min=point.min,
-        max=point.max,
+        min=point.min,  # type: ignore[arg-type]  # None leaves the field out
+        max=point.max,  # type: ignore[arg-type]
         exemplars=[sdk_exemplar(exemplar) for exemplar in point.exemplars],
     )
 

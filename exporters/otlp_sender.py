@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
@@ -35,13 +35,19 @@ class Sender(Protocol):
         ...
 
 
-def partial_success(signal: Signal, response: bytes) -> tuple[int, str]:
-    """Items refused and the message of a response; DecodeError when it is none."""
-    if signal == "traces":
-        traces = ExportTraceServiceResponse.FromString(response).partial_success
-        return traces.rejected_spans, traces.error_message
-    if signal == "logs":
-        logs = ExportLogsServiceResponse.FromString(response).partial_success
-        return logs.rejected_log_records, logs.error_message
-    metrics = ExportMetricsServiceResponse.FromString(response).partial_success
-    return metrics.rejected_data_points, metrics.error_message
+RESPONSES: dict[Signal, Any] = {
+    "traces": ExportTraceServiceResponse,
+    "metrics": ExportMetricsServiceResponse,
+    "logs": ExportLogsServiceResponse,
+}
+REJECTED: dict[Signal, str] = {
+    "traces": "rejected_spans",
+    "metrics": "rejected_data_points",
+    "logs": "rejected_log_records",
+}
+
+
+def partial_success(signal: Signal, response: Any) -> tuple[int, str]:
+    """Items refused, and the message of a response."""
+    partial = response.partial_success
+    return getattr(partial, REJECTED[signal]), partial.error_message

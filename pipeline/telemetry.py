@@ -56,8 +56,8 @@ class HistogramPoint:
     attributes: Attributes
     count: int
     sum: float
-    min: float
-    max: float
+    min: float | None  # None: not known, of a part of the time
+    max: float | None
     bucket_counts: tuple[int, ...]
     exemplars: tuple[Exemplar, ...]
 

@@ -20,6 +20,7 @@ from sidelight import __version__
 from sidelight.components import with_defaults
 from sidelight.demo import run_demo
 from sidelight.explain import explain
+from sidelight.otel_environment import Told, told_by
 from sidelight.process import set_up_logging
 from sidelight.show import list_components, print_config
 from sidelight.supervisor import Supervisor, settings_of
@@ -86,12 +87,15 @@ def tree_from(file: str) -> dict[str, Any]:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: is not UTF-8 text") from None
-    return with_defaults(load(text, file=file), otlp_endpoint())
+    return with_defaults(load(text, file=file), environment())
 
 
-def otlp_endpoint() -> str | None:
-    """Where OpenTelemetry's own variable says that telemetry goes."""
-    return os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None  # noqa: TID251 - the one setting that has no other place
+def environment() -> Told:
+    """What OpenTelemetry's own variables say; what cannot be read of them is told."""
+    told = told_by(os.environ)  # noqa: TID251 - they have no other place
+    for problem in told.problems:
+        sys.stderr.write(f"sidelight: {problem}\n")
+    return told
 
 
 def file_of(arguments: argparse.Namespace) -> str | None:
@@ -114,7 +118,7 @@ def do_run(arguments: argparse.Namespace) -> int:
     if arguments.upstream and arguments.config:
         raise ConfigError("--upstream and --config exclude each other: put the upstream into the file")
     if arguments.upstream:
-        tree = with_defaults({"proxy": {"upstreams": {"default": {"url": arguments.upstream}}}}, otlp_endpoint())
+        tree = with_defaults({"proxy": {"upstreams": {"default": {"url": arguments.upstream}}}}, environment())
     elif file:
         tree = tree_from(file)
     else:

@@ -24,6 +24,7 @@ from processors.identify import Identify
 from processors.redact import Redact
 from processors.sample import Sample
 from processors.usage import CountTokens
+from sidelight.otel_environment import NOTHING_TOLD, Told, with_environment
 from sidelight.registry import exporters_for, processors_for
 from wire import WIRE_FORMATS
 
@@ -145,12 +146,15 @@ def stored_form(settings: Settings, components: Components) -> Callable[[Exchang
     return unchanged if allowed == left else replace(components.redact, content=allowed).redact
 
 
-def with_defaults(tree: Mapping[str, Any], otlp_endpoint: str | None) -> dict[str, Any]:
+def with_defaults(tree: Mapping[str, Any], told: Told = NOTHING_TOLD) -> dict[str, Any]:
     """A tree that says nothing about processors gets every evaluator; about exporters, OTLP when the environment
-    names an endpoint and the readable lines of `debug` when it does not."""
+    names an endpoint and the readable lines of `debug` when it does not. An OTLP exporter without an endpoint gets
+    what the environment says."""
     tree = dict(tree)
     if "processors" not in tree:
         tree["processors"] = dict.fromkeys((*STAGES, *PROCESSORS))
     if "exporters" not in tree:
-        tree["exporters"] = {"otlp": {"endpoint": otlp_endpoint}} if otlp_endpoint else {"debug": {}}
+        tree["exporters"] = {"otlp": {}} if told.names_a_backend else {"debug": {}}
+    if isinstance(tree["exporters"], Mapping):
+        tree["exporters"] = with_environment(tree["exporters"], told)
     return tree

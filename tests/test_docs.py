@@ -90,7 +90,7 @@ def test_the_reference_mentions_every_verb(verb: str) -> None:
 
 
 def test_the_example_loads() -> None:
-    tree = with_defaults(load(text_of(ROOT / "config" / "example.yaml"), ENVIRONMENT), None)
+    tree = with_defaults(load(text_of(ROOT / "config" / "example.yaml"), ENVIRONMENT))
     build_components(settings_from(tree))
 
 
@@ -99,7 +99,7 @@ def test_every_whole_configuration_in_the_documents_loads(file: str) -> None:
     blocks = [block for block in yaml_blocks(text_of(ROOT / file)) if re.search(r"^proxy:", block, re.MULTILINE)]
     assert blocks, f"{file} shows no configuration"
     for block in blocks:
-        build_components(settings_from(with_defaults(load(block, ENVIRONMENT), None)))
+        build_components(settings_from(with_defaults(load(block, ENVIRONMENT))))
 
 
 def anchors(text: str) -> set[str]:

@@ -226,8 +226,7 @@ def answering_by_name(items: Iterable[Item]) -> Script:
 
     async def script(connection: UpstreamConnection) -> None:
         while True:
-            await connection.until(lambda: bool(connection.received))
-            if not connection.received:
+            if not await connection.until_spoken_to():
                 return
             request = await connection.request()
             await connection.send(responses[request.value(CALL_HEADER) or ""])

@@ -21,6 +21,7 @@ from exporters import EXPORTERS
 from exporters import otlp as otlp_module
 from exporters.measure import Measure
 from exporters.otlp import Otlp
+from exporters.otlp_http import COMPRESSORS
 from exporters.resource import resource_attributes
 from pipeline.errors import PartialSuccess, Permanent, Retryable
 from pipeline.records import EvaluatedExchange, Evaluation, LedgerEntry
@@ -28,7 +29,7 @@ from pipeline.telemetry import Telemetry
 from tests.support.otlp_receiver import OtlpReceiver, Reply
 from tests.support.records import STARTED_AT, an_evaluated_exchange, an_exchange
 
-PROTOCOLS = pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+PROTOCOLS = pytest.mark.parametrize("protocol", ["http/protobuf", "http/json", "grpc"])
 ENTRY = LedgerEntry("refusal", "pass", evaluations=(Evaluation("refusal", 0.5, "pass"),), started_at=STARTED_AT)
 
 
@@ -56,8 +57,14 @@ async def failure(receiver: OtlpReceiver, reply: Reply, protocol: str = "http/pr
     return caught.value
 
 
-@PROTOCOLS
-@pytest.mark.parametrize("compression", ["gzip", "none"])
+@pytest.mark.parametrize(
+    ("protocol", "compression"),
+    [
+        *((protocol, compression) for protocol in ("http/protobuf", "http/json") for compression in COMPRESSORS),
+        ("grpc", "gzip"),
+        ("grpc", "none"),
+    ],
+)
 async def test_spans_and_events_arrive(receiver: OtlpReceiver, protocol: str, compression: Any) -> None:
     async with an_exporter(receiver, protocol, compression=compression, resource={"service.name": "bot"}) as exporter:
         await exporter.export(a_batch(3))
@@ -67,8 +74,8 @@ async def test_spans_and_events_arrive(receiver: OtlpReceiver, protocol: str, co
     assert [event["event_name"] for event in receiver.logs] == ["gen_ai.evaluation.result"] * 3
     assert {each["resource"]["service.name"] for each in receiver.spans + receiver.logs} == {"bot"}
     assert [request.signal for request in receiver.requests] == ["traces", "logs"]
-    if protocol == "http/protobuf":
-        assert {request.compressed for request in receiver.requests} == {compression == "gzip"}
+    if protocol != "grpc":
+        assert {request.compressed for request in receiver.requests} == {compression != "none"}
 
 
 @PROTOCOLS
@@ -307,6 +314,30 @@ async def test_a_base_path_is_kept(receiver: OtlpReceiver) -> None:
     assert len(receiver.spans) == 3
 
 
+async def test_a_signals_own_url_is_used_as_it_is(receiver: OtlpReceiver) -> None:
+    own = f"{receiver.endpoint}/elsewhere/v1/logs"
+    async with an_exporter(receiver, logs_endpoint=own) as exporter:
+        await exporter.export(a_batch())
+    assert [request.signal for request in receiver.requests] == ["traces", "logs"]
+    assert [request.path for request in receiver.requests] == ["/v1/traces", "/elsewhere/v1/logs"]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"partialSuccess": 5}', b'{"new": 1}', b"\xff", b"[" * 100_000])
+async def test_a_json_answer_that_is_no_response_is_a_success(receiver: OtlpReceiver, body: bytes) -> None:
+    receiver.script.append(Reply(body=body))
+    async with an_exporter(receiver, "http/json") as exporter:
+        await exporter.export(a_batch())
+    assert len(receiver.spans) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"), [(b'{"message": "no such tenant"}', " no such tenant"), (b"[1]", ""), (b'{"message": 5}', "")]
+)
+async def test_a_json_error_says_why(receiver: OtlpReceiver, body: bytes, reason: str) -> None:
+    error = await failure(receiver, Reply(400, body=body), "http/json")
+    assert str(error) == f"traces: HTTP 400{reason}"
+
+
 async def test_secrets_are_in_no_representation_and_no_error(receiver: OtlpReceiver) -> None:
     options = {"headers": {"Authorization": "Bearer hush"}}
     assert "hush" not in repr(an_exporter(receiver, **options))
@@ -323,6 +354,10 @@ async def test_secrets_are_in_no_representation_and_no_error(receiver: OtlpRecei
         ({"endpoint": "ftp://host"}, "not http"),
         ({"endpoint": "host:4318"}, "no host"),
         ({"endpoint": "http://"}, "no host"),
+        ({"logs_endpoint": "http://"}, "^logs_endpoint: .* no host"),
+        ({"traces_endpoint": "http://me:hush@host/v1/traces"}, "^traces_endpoint: .* would leak"),
+        ({"metrics_endpoint": "http://host/m", "protocol": "grpc"}, "^metrics_endpoint: gRPC has one address"),
+        ({"protocol": "grpc", "compression": "zstd"}, "^compression: zstd is for HTTP"),
     ],
 )
 def test_an_endpoint_that_cannot_work_is_refused_at_start(options: Any, problem: str) -> None:
@@ -370,6 +405,7 @@ def test_the_resource_names_the_host_unless_told_otherwise(monkeypatch: pytest.M
 SPAWN_WITH_GRPC_OPEN = """
 import asyncio, sys, uvloop
 from exporters.otlp import Otlp
+from exporters.otlp_http import COMPRESSORS
 
 async def main():
     async with Otlp(sys.argv[1], "grpc") as exporter:

@@ -303,8 +303,7 @@ async def alike(connection: UpstreamConnection) -> None:
     """Answers whose heads differ in values alone; to a HEAD the head only, as to a GET."""
     number = 0
     while True:
-        await connection.until(lambda: bool(connection.received))
-        if not connection.received:
+        if not await connection.until_spoken_to():
             return
         request = await connection.request()
         number += 1

@@ -112,8 +112,7 @@ async def both(*scripts: Script) -> list[tuple[Seen, Seen]]:
 
     async def answer(connection: UpstreamConnection) -> None:
         while True:
-            await connection.until(lambda: bool(connection.received))
-            if not connection.received:
+            if not await connection.until_spoken_to():
                 return
             await connection.request()
             await connection.send(current[-1].response)

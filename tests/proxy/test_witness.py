@@ -113,8 +113,7 @@ def heads_of(answer: bytes) -> bytes:
 async def speak(connection: UpstreamConnection) -> None:
     """Answer as each request's path says."""
     while True:
-        await connection.until(lambda: bool(connection.received))
-        if not connection.received:
+        if not await connection.until_spoken_to():
             return
         request = await connection.request()
         kind = request.target.removeprefix("/").replace("%20", " ")

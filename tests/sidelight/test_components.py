@@ -16,6 +16,7 @@ from pipeline.records import EvaluatedExchange, Exchange, text_of
 from pipeline.runner import unchanged, without_content
 from processors import PROCESSORS
 from sidelight.components import Components, build_components, queued_form, stored_form, with_defaults
+from sidelight.otel_environment import told_by
 from tests.support.records import an_exchange, answer
 from tests.wire.cases import CASES, read_case
 from wire import exchanges_of
@@ -131,20 +132,20 @@ def test_a_route_whose_wire_format_does_not_exist_is_refused(named: str, problem
 
 
 def test_a_tree_that_says_nothing_gets_every_evaluator_and_readable_lines() -> None:
-    tree = with_defaults({"proxy": PROXY}, None)
+    tree = with_defaults({"proxy": PROXY})
     components = build_components(settings_from(tree))
     assert list(components.evaluators) == list(PROCESSORS)
     assert list(components.exporters) == ["debug"]
 
 
 def test_an_endpoint_in_the_environment_gets_otlp() -> None:
-    tree = with_defaults({"proxy": PROXY}, "http://collector:4318")
+    tree = with_defaults({"proxy": PROXY}, told_by({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}))
     assert tree["exporters"] == {"otlp": {"endpoint": "http://collector:4318"}}
 
 
 def test_what_a_tree_says_stays() -> None:
     tree = {"proxy": PROXY, "processors": {}, "exporters": {"store": {}}}
-    assert with_defaults(tree, "http://collector:4318") == tree
+    assert with_defaults(tree, told_by({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"})) == tree
 
 
 def test_a_store_that_is_stricter_than_redaction_redacts_for_itself() -> None:

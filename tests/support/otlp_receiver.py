@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
+import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,10 +14,12 @@ from typing import Any, Self
 
 import grpc
 from aiohttp import web
+from google.protobuf import json_format
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 # Otherwise gRPC stops its thread, and waits for it, whenever the collector finds the last server of a past test.
 grpc.aio.init_grpc_aio()
@@ -30,6 +34,7 @@ RESPONSES = {
     "metrics": metrics_service_pb2.ExportMetricsServiceResponse,
     "logs": logs_service_pb2.ExportLogsServiceResponse,
 }
+ID_SIZES = {"traceId": 16, "spanId": 8, "parentSpanId": 8}
 REJECTED = {"traces": "rejected_spans", "metrics": "rejected_data_points", "logs": "rejected_log_records"}
 
 
@@ -55,6 +60,7 @@ class Received:
     headers: dict[str, str]
     compressed: bool
     accepted: bool
+    path: str = ""  # HTTP
 
 
 class OtlpReceiver:
@@ -109,14 +115,18 @@ class OtlpReceiver:
         reply = self._reply(signal)
         body = await request.read()  # aiohttp has undone the content encoding
         accepted = 200 <= reply.status < 300 and not reply.hang
-        compressed = request.headers.get("Content-Encoding") == "gzip"
-        self.requests.append(Received(signal, dict(request.headers), compressed, accepted))
+        compressed = request.headers.get("Content-Encoding") in ("gzip", "zstd")
+        self.requests.append(Received(signal, dict(request.headers), compressed, accepted, request.path))
+        as_json = request.content_type == "application/json"
         self.asked.set()
         if reply.hang:
             await self._released.wait()
         if accepted:
-            self._keep(signal, REQUESTS[signal].FromString(gunzipped(body)))
-        return web.Response(status=reply.status, headers=reply.headers, body=answer(signal, reply))
+            self._keep(signal, from_json(signal, body) if as_json else REQUESTS[signal].FromString(gunzipped(body)))
+        said = answer(signal, reply)
+        if as_json and reply.body is None:
+            said = in_json(signal, reply, said)
+        return web.Response(status=reply.status, headers=reply.headers, body=said)
 
     def _add_services(self) -> None:
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self._servicer("traces"), self._grpc)
@@ -145,6 +155,27 @@ class OtlpReceiver:
             await context.abort(reply.code, reply.message, trailing_metadata=reply.metadata)
         self._keep(signal, request)
         return RESPONSES[signal].FromString(answer(signal, reply))
+
+
+def from_json(signal: str, body: bytes) -> Any:
+    """A request in OTLP's JSON, read strictly: ids are hex of the right length, and no field is unknown."""
+    return json_format.ParseDict(with_base64_ids(json.loads(body)), REQUESTS[signal]())
+
+
+def with_base64_ids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: in_base64(key, each) if key in ID_SIZES else with_base64_ids(each) for key, each in value.items()}
+    return [with_base64_ids(each) for each in value] if isinstance(value, list) else value
+
+
+def in_base64(key: str, text: str) -> str:
+    assert len(text) == ID_SIZES[key] * 2, f"{key}: {text}"
+    return base64.b64encode(bytes.fromhex(text)).decode()
+
+
+def in_json(signal: str, reply: Reply, said: bytes) -> bytes:
+    kind = RESPONSES[signal] if 200 <= reply.status < 300 else Status
+    return json_format.MessageToJson(kind.FromString(said)).encode()
 
 
 def gunzipped(body: bytes) -> bytes:
@@ -217,11 +248,18 @@ def metrics_in(message: Any) -> Any:
                     "name": metric.name,
                     "unit": metric.unit,
                     "kind": kind,
+                    "temporality": temporality_of(getattr(metric, kind)),
                     "points": [point_in(kind, point) for point in getattr(metric, kind).data_points],
                     "scope": scope.scope.name,
                     "schema_url": scope.schema_url,
                     "resource": plain(resource.resource.attributes),
                 }
+
+
+def temporality_of(data: Any) -> str | None:
+    if not hasattr(data, "aggregation_temporality"):
+        return None
+    return str(AggregationTemporality.Name(data.aggregation_temporality)).removeprefix("AGGREGATION_TEMPORALITY_")
 
 
 def point_in(kind: str, point: Any) -> dict[str, Any]:

@@ -88,6 +88,13 @@ class RawConnection(asyncio.Protocol):
                 self._arrived.clear()
                 await self._arrived.wait()
 
+    async def until_spoken_to(self) -> bool:
+        """Wait, for as long as the connection is kept, for the peer's next bytes; False when it ended without any."""
+        while not self.received and not self.ended.is_set():
+            self._arrived.clear()
+            await self._arrived.wait()
+        return bool(self.received)
+
     async def until_received(self, marker: bytes) -> None:
         """Wait until `marker` is among the bytes not yet taken; takes nothing."""
         await self.until(lambda: marker in self.received)

@@ -49,8 +49,7 @@ def answering(*responses: bytes) -> Script:
     async def script(connection: UpstreamConnection) -> None:
         served = 0
         while True:
-            await connection.until(lambda: bool(connection.received))
-            if not connection.received:
+            if not await connection.until_spoken_to():
                 return
             await connection.request()
             await connection.send(responses[min(served, len(responses) - 1)])
