@@ -8,6 +8,7 @@ its room back, to the file at once and to the disk from `COMPACT` on.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
@@ -34,8 +35,11 @@ DELETE FROM item WHERE number IN (SELECT number FROM item ORDER BY number LIMIT 
 OLDER: Final = "DELETE FROM item WHERE added_at < ? RETURNING LENGTH(body)"
 COMPACTION: Final = "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);"
 PAGE: Final = 4096
+LOCKED_FOR: Final = 1.0  # seconds that somebody who looks into the file is waited for
 COMPACT: Final = 16 * 2**20  # bytes of free pages that are given back to the disk
 PACKED: Final = 1  # zlib's fastest: disk and memory copies cost more than it does
+
+log = logging.getLogger("sidelight.store")
 
 
 class Backlog:
@@ -49,7 +53,7 @@ class Backlog:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="backlog")
 
     async def __aenter__(self) -> Self:
-        """Read what a former life left; raises sqlite3.Error for a file that is none of ours."""
+        """Count what a former life left. A file that cannot be read is told, and costs only what was in it."""
         await self._in_thread(self._look)
         return self
 
@@ -90,12 +94,19 @@ class Backlog:
         return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _look(self) -> None:
-        if self.path.exists():
-            self._open()
+        try:
+            if self.path.exists():
+                self._open()
+        except sqlite3.OperationalError as error:  # of the disk, not of what is in the file: it may pass
+            log.error("%s: %s; what waits in it waits on", self.path, error)
+        except sqlite3.DatabaseError as error:
+            aside = self.path.with_name(f"{self.path.name}.unreadable")
+            self.path.replace(aside)
+            log.error("%s: %s; it is now %s, and what waited in it is not delivered", self.path, error, aside.name)
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
-            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            db = sqlite3.connect(self.path, timeout=LOCKED_FOR, isolation_level=None, check_same_thread=False)
             try:
                 db.executescript(SCHEMA)
                 self.count, self.size = db.execute("SELECT COUNT(*), IFNULL(SUM(LENGTH(body)), 0) FROM item").fetchone()

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -100,12 +101,30 @@ async def test_a_body_that_the_disk_has_changed_is_empty(tmp_path: Path) -> None
         assert await backlog.oldest(9) == [b"", *bodies(2)]
 
 
-async def test_a_file_that_is_no_queue_is_refused(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_queue_is_told_and_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "queue").write_bytes(b"something else entirely, and long enough to look at" * 100)
-    backlog = Backlog(tmp_path / "queue")
-    with pytest.raises(sqlite3.DatabaseError):
-        await backlog.__aenter__()
-    await backlog.__aexit__(None, None, None)
+    async with Backlog(tmp_path / "queue") as backlog:
+        assert (backlog.count, backlog.size) == (0, 0)
+        await backlog.add(bodies(1))
+        assert await backlog.oldest(9) == bodies(1)
+    assert (tmp_path / "queue.unreadable").read_bytes().startswith(b"something else")
+    (record,) = caplog.records
+    assert "it is now queue.unreadable" in record.message
+
+
+async def test_a_file_that_cannot_be_opened_now_is_told_and_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Backlog(tmp_path / "queue") as backlog:
+        await backlog.add(bodies(1))
+    with closing(sqlite3.connect(tmp_path / "queue", isolation_level=None, timeout=0)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
+        other.execute("BEGIN EXCLUSIVE")
+        async with Backlog(tmp_path / "queue") as backlog:
+            assert backlog.count == 0
+    async with Backlog(tmp_path / "queue") as backlog:
+        assert await backlog.oldest(9) == bodies(1)
+    assert "database is locked; what waits in it waits on" in caplog.text
 
 
 async def test_a_disk_that_refuses_leaves_everything_as_it_was(tmp_path: Path) -> None:
