@@ -32,7 +32,7 @@ from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Encoded, encode, re
 from exporters.otlp_http import Compression, HttpSender
 from exporters.otlp_metrics import metrics_request
 from exporters.otlp_sender import Sender, Signal, TooLarge
-from exporters.otlp_span import Limits
+from exporters.otlp_span import EvaluationSpans, Limits
 from exporters.resource import product_version
 from exporters.semconv import Scope
 from exporters.temporality import Deltas, Temporality
@@ -62,6 +62,7 @@ class Otlp:
     signals: tuple[Signal, ...] = ("traces", "metrics", "logs")  # leave out what the backend does not take
     content: Content = "off"  # texts on spans; never more than processors.redact leaves
     max_value: int = 65536  # characters of one attribute
+    evaluation_spans: EvaluationSpans = "child"  # below the call's span, in traces of their own linked to it, or none
     metrics: Dialect = "both"  # names of the GenAI metrics
     metrics_interval: Duration = 15.0
     temporality: Temporality = "cumulative"  # delta: for backends that add up themselves
@@ -148,7 +149,7 @@ class Open:
     def __init__(self, options: Otlp) -> None:
         self._options = options
         self._stack = AsyncExitStack()
-        self._limits = Limits(options.content, options.max_value)
+        self._limits = Limits(options.content, options.max_value, options.evaluation_spans)
         self._resource = resource_field(options.resource)
         self._progress: Progress | None = None
         self.deltas = Deltas()

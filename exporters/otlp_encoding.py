@@ -10,8 +10,9 @@ are the oracle in the tests. Ids are derived from the exchange, so what is deliv
           └─ INTERNAL  evaluate json_valid
 
 An exchange no wire format knew has the HTTP CLIENT span instead of `chat`; a WebSocket's has it too, and below it a
-`chat` for each turn. Evaluations are children in the same
-trace: a trace view then shows them under the call they judge, which span links do not do in Jaeger.
+`chat` for each turn. Evaluations are children in the same trace: a trace view then shows them under the call they
+judge, which span links do not do in Jaeger. Where a tail sampler has closed the trace by then, they can have traces of
+their own, linked to the call.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def encode(evaluated: EvaluatedExchange, limits: Limits) -> tuple[Encoded, Encod
         http.append(http_client_span(evaluated, limits))
     else:
         genai.append(genai_span(evaluated, limits))
-    evaluations = [evaluation_span(exchange, judgement) for judgement in judgements]
+    evaluations: list[bytes] = []
+    if limits.evaluation_spans != "none":
+        linked = limits.evaluation_spans == "linked"
+        evaluations = [evaluation_span(exchange, judgement, linked=linked) for judgement in judgements]
     records = [evaluation_record(exchange, judgement) for judgement in judgements]
     spans = (repeated(ELEMENT, http), repeated(ELEMENT, genai), repeated(ELEMENT, evaluations))
     return spans, (repeated(ELEMENT, records),)

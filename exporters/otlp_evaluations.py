@@ -71,8 +71,17 @@ def times_of(exchange: Exchange, entry: LedgerEntry) -> tuple[int, int]:
     return started_at, started_at + entry.duration
 
 
-def evaluation_span(exchange: Exchange, judgement: Judgement) -> bytes:
-    """The evaluator's own work: when, for how long, and what it said; a length-prefixed Span."""
+def trace_id_of(exchange: Exchange, judgement: Judgement) -> bytes:
+    """Likewise, for a span that has a trace of its own."""
+    name = f"{exchange.id}/{judgement.entry.evaluator}/{judgement.position}/trace"
+    return blake2b(utf8(name), digest_size=16).digest()
+
+
+def evaluation_span(exchange: Exchange, judgement: Judgement, *, linked: bool = False) -> bytes:
+    """The evaluator's own work: when, for how long, and what it said; a length-prefixed Span.
+
+    Below the span of the call it judges, or `linked` to it in a trace of its own.
+    """
     entry = judgement.entry
     outcome = (common_attribute(semconv.OUTCOME, entry.outcome), text_attribute(semconv.EXCHANGE_ID, exchange.id))
     return span(
@@ -84,6 +93,7 @@ def evaluation_span(exchange: Exchange, judgement: Judgement) -> bytes:
         times_of(exchange, entry),
         [*judgement.attributes, *outcome],
         STATUS_ERROR if judgement.evaluation.error_type else b"",
+        own_trace=trace_id_of(exchange, judgement) if linked else None,
     )
 
 

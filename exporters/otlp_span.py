@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from exporters import semconv
 from exporters.content import Content
@@ -29,11 +29,15 @@ LONGEST_NAME = 256
 LONGEST_MESSAGE = 1024
 
 
+EvaluationSpans = Literal["child", "linked", "none"]
+
+
 class Limits(NamedTuple):
-    """How much may be told: which texts, and how long one value may be."""
+    """How much may be told: which texts, how long one value may be, and whether evaluations have spans, and where."""
 
     content: Content = "off"
     value: int = 65536
+    evaluation_spans: EvaluationSpans = "child"
 
 
 def span(
@@ -46,16 +50,23 @@ def span(
     attributes: list[bytes],
     status: bytes = b"",
     remote: int = 0,
+    own_trace: bytes | None = None,
 ) -> bytes:
-    """A length-prefixed Span; `times` are start and end in ns since the epoch."""
+    """A length-prefixed Span; `times` are start and end in ns since the epoch.
+
+    With `own_trace` it is the root of that trace, and linked to the exchange's CLIENT span.
+    """
     trace = exchange.trace
-    state = b"\x1a" + sized(utf8(trace.tracestate)) if trace.tracestate else b""
+    link = b""
+    if own_trace is not None:
+        link, parent = b"\x6a" + sized(link_to(exchange)), None
+    state = b"\x1a" + sized(utf8(trace.tracestate)) if trace.tracestate and own_trace is None else b""
     above = b"\x22\x08" + bytes.fromhex(parent) if parent else b""
     return sized(
         b"".join(
             (
                 b"\x0a\x10",
-                bytes.fromhex(trace.trace_id),
+                own_trace or bytes.fromhex(trace.trace_id),
                 b"\x12\x08",
                 span_id,
                 state,
@@ -68,12 +79,21 @@ def span(
                 b"\x41",
                 pack_fixed64(times[1]),
                 repeated(b"\x4a", attributes),
+                link,
                 status,
                 b"\x85\x01",
                 pack_fixed32(trace.sampled | HAS_IS_REMOTE | remote),
             )
         )
     )
+
+
+def link_to(exchange: Exchange) -> bytes:
+    """A Span.Link to the span of the call."""
+    trace = exchange.trace
+    ids = b"\x0a\x10" + bytes.fromhex(trace.trace_id) + b"\x12\x08" + bytes.fromhex(trace.client_span_id)
+    state = b"\x1a" + sized(utf8(trace.tracestate)) if trace.tracestate else b""
+    return ids + state + b"\x35" + pack_fixed32(trace.sampled | HAS_IS_REMOTE)
 
 
 def times_of(exchange: Exchange) -> tuple[int, int]:

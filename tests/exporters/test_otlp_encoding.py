@@ -293,6 +293,27 @@ def test_a_trace_its_caller_does_not_sample_says_so() -> None:
     assert {span["flags"] & 0xFF for span in found.values()} == {0}
 
 
+def test_a_linked_evaluation_is_the_root_of_its_own_trace_and_points_at_the_call() -> None:
+    trace = msgspec.structs.replace(TRACE, tracestate="v=1")
+    evaluated = an_evaluated_exchange(exchange=an_exchange(trace=trace), entries=(an_entry(), an_entry(evaluator="b")))
+    message = trace_request(evaluated, limits=Limits(evaluation_spans="linked"))
+    *others, first, second = (s for each in message.resource_spans[0].scope_spans for s in each.spans)
+    assert {span.trace_id for span in others} == {TRACE_ID}
+    assert len({TRACE_ID, first.trace_id, second.trace_id}) == 3
+    for span in (first, second):
+        assert (len(span.trace_id), span.parent_span_id, span.trace_state, span.flags) == (16, b"", "", 0x101)
+        assert list(span.links) == [Span.Link(trace_id=TRACE_ID, span_id=CLIENT_ID, trace_state="v=1", flags=0x101)]
+    child = trace_request(evaluated).resource_spans[0].scope_spans[2].spans[0]
+    assert (first.span_id, first.name, first.attributes) == (child.span_id, child.name, child.attributes)
+    assert message == trace_request(evaluated, limits=Limits(evaluation_spans="linked"))
+
+
+def test_evaluations_without_spans_are_events_alone() -> None:
+    evaluated = an_evaluated_exchange(entries=(an_entry(),))
+    assert set(spans(evaluated, Limits(evaluation_spans="none"))) == {"SERVER", "CLIENT"}
+    assert len(list(logs_in(logs_request(evaluated, limits=Limits(evaluation_spans="none"))))) == 1
+
+
 def test_ids_are_the_same_at_every_delivery_and_differ_between_evaluations() -> None:
     two = an_entry(evaluations=(Evaluation("a", 1.0), Evaluation("b", 1.0)))
     evaluated = an_evaluated_exchange(entries=(two, an_entry(evaluator="other")))
