@@ -6,11 +6,13 @@ import asyncio
 import base64
 import gzip
 import json
+import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from tempfile import NamedTemporaryFile
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import grpc
 from aiohttp import web
@@ -63,10 +65,33 @@ class Received:
     path: str = ""  # HTTP
 
 
+class Tls(NamedTuple):
+    """A server's certificate with its key, and the authority that its clients' must come from, if they need one."""
+
+    key: bytes
+    certificate: bytes
+    clients: bytes | None = None
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with NamedTemporaryFile() as file:
+            file.write(self.key + self.certificate)
+            file.flush()
+            context.load_cert_chain(file.name)
+        if self.clients is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=self.clients.decode())
+        return context
+
+    def credentials(self) -> grpc.ServerCredentials:
+        return grpc.ssl_server_credentials([(self.key, self.certificate)], self.clients, self.clients is not None)
+
+
 class OtlpReceiver:
     """`script` holds the next replies, first come first served; without one everything is taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Tls | None = None) -> None:
+        self.tls = tls
         self.script: deque[Reply] = deque()
         self.always: Callable[[str], Reply | None] = lambda signal: None
         self.requests: list[Received] = []
@@ -81,12 +106,15 @@ class OtlpReceiver:
         application.router.add_post("/{base:.*}v1/{signal}", self._http)
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        tls, scheme = self.tls, "https" if self.tls else "http"
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=tls and tls.context())
         await site.start()
-        self.endpoint = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.endpoint = f"{scheme}://127.0.0.1:{self._runner.addresses[0][1]}"
         self._grpc = grpc.aio.server()
         self._add_services()
-        self.grpc_endpoint = f"http://127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
+        here = "127.0.0.1:0"
+        port = self._grpc.add_secure_port(here, tls.credentials()) if tls else self._grpc.add_insecure_port(here)
+        self.grpc_endpoint = f"{scheme}://127.0.0.1:{port}"
         await self._grpc.start()
         return self
 
