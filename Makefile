@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test test-clients fuzz bench image
+.PHONY: demo test test-clients test-backends fuzz bench image
 
 demo: .venv/.run        ## set up, then show Sidelight at work, offline
 	.venv/bin/sidelight demo
@@ -13,6 +13,10 @@ test: .venv/.dev        ## set up, then pass every check and test
 test-clients: .venv/.dev ## set up, then run published clients through Sidelight; writes docs/clients.md
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/fetch-clients
 	.venv/bin/python -m pytest -m clients tests/clients --write-table
+
+test-backends: .venv/.dev ## set up, then tell real backends, and ask them what they were told
+	scripts/fetch-backends
+	.venv/bin/python -m pytest -m backends tests/backends
 
 fuzz: .venv/.dev         ## set up, then fuzz every byte-level reader for a while; what is found becomes a case
 	$(PIP) install "atheris>=3"

@@ -16,13 +16,13 @@ import pytest
 import uvloop
 
 from sidelight.demo.children import first_line, python_child
+from tests.backends.otelcol import Collector
 from tests.e2e.conftest import ANSWER
-from tests.support.otelcol import Collector, needs_otelcol
 from tests.support.otlp_receiver import logs_in, metrics_in, spans_in
 from tests.support.running import PATIENCE, running, until
 from tests.support.upstream import ScriptedUpstream
 
-pytestmark = [pytest.mark.e2e, needs_otelcol]
+pytestmark = pytest.mark.backends
 
 KEY = "sk-Zq7Xv3Kp9abcdefghijklmnop"
 EMAIL = "jane.doe@private.example"
@@ -202,6 +202,8 @@ async def observed(folder: Path, protocol: str, content: str) -> Seen:
     """Every call through Sidelight, which is then stopped, and after it the Collector."""
     collector = Collector(folder)
     otlp = {"protocol": protocol, "endpoint": collector.endpoints[protocol], "content": content}
+    if protocol == "http/json":
+        otlp["compression"] = "zstd"
     simulator = ("sidelight.demo.simulator", "--port", "0", "--speed", SPEED)
     sections: dict[str, Any] = {
         "processors": {"truncation": {}, "pii": {"side": "output"}, "tool_arguments": {}},
@@ -239,7 +241,7 @@ def temporalities_in(request: Any) -> Iterator[int]:
                     yield getattr(metric, metric.WhichOneof("data")).aggregation_temporality
 
 
-@pytest.fixture(scope="module", params=["http/protobuf", "grpc"])
+@pytest.fixture(scope="module", params=["http/protobuf", "http/json", "grpc"])
 def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """What the Collector has after one run with `content: off`, by either transport."""
     return uvloop.run(observed(tmp_path_factory.mktemp("collector"), request.param, "off"))
@@ -403,7 +405,7 @@ async def some_calls(base: str, count: int = 5) -> None:
                 assert await response.read() == ANSWER
 
 
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json", "grpc"])
 async def test_an_outage_of_the_collector_loses_nothing(
     tmp_path: Path, constant: ScriptedUpstream, protocol: str
 ) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -20,18 +17,13 @@ from sidelight.demo import free_addresses
 from sidelight.demo.children import stop
 from tests.support.running import until
 
-OTELCOL = os.environ.get("SIDELIGHT_OTELCOL") or shutil.which("otelcol")
+OTELCOL = str(Path(__file__).parents[2] / ".backends" / "otelcol")
 REQUESTS: dict[str, Any] = {
     "traces": ExportTraceServiceRequest,
     "metrics": ExportMetricsServiceRequest,
     "logs": ExportLogsServiceRequest,
 }
 READY = b"Everything is ready"
-
-needs_otelcol = pytest.mark.skipif(
-    OTELCOL is None,
-    reason="no OpenTelemetry Collector: put otelcol on PATH, or its path in SIDELIGHT_OTELCOL; scripts/build-otelcol",
-)
 
 
 class Collector:
@@ -40,7 +32,7 @@ class Collector:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         http, grpc = free_addresses(2)
-        self.endpoints = {"http/protobuf": f"http://{http}", "grpc": f"http://{grpc}"}
+        self.endpoints = {"http/protobuf": f"http://{http}", "http/json": f"http://{http}", "grpc": f"http://{grpc}"}
         self.config = folder / "otelcol.yaml"
         self.log = folder / "otelcol.log"
         self.config.write_text(yaml.safe_dump(self._tree(http, grpc)))
@@ -57,7 +49,6 @@ class Collector:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Started, and after the block stopped in order: everything it took is then in its files."""
-        assert OTELCOL is not None
         with await asyncio.to_thread(self.log.open, "wb") as log:
             process = await asyncio.create_subprocess_exec(
                 OTELCOL, "--config", str(self.config), stdout=log, stderr=log, start_new_session=True
