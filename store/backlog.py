@@ -35,7 +35,7 @@ DELETE FROM item WHERE number IN (SELECT number FROM item ORDER BY number LIMIT 
 OLDER: Final = "DELETE FROM item WHERE added_at < ? RETURNING LENGTH(body)"
 COMPACTION: Final = "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);"
 PAGE: Final = 4096
-LOCKED_FOR: Final = 1.0  # seconds that somebody who looks into the file is waited for
+LOCKED_FOR: Final = 5.0  # seconds that somebody who looks into the file, or has not quite died, is waited for
 COMPACT: Final = 16 * 2**20  # bytes of free pages that are given back to the disk
 PACKED: Final = 1  # zlib's fastest: disk and memory copies cost more than it does
 
@@ -45,8 +45,9 @@ log = logging.getLogger("sidelight.store")
 class Backlog:
     """An async context manager; `count` and `size` are known without asking the disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, locked_for: float = LOCKED_FOR) -> None:
         self.path = path
+        self._locked_for = locked_for
         self.count = 0
         self.size = 0  # bytes of the bodies, packed
         self._db: sqlite3.Connection | None = None
@@ -106,7 +107,7 @@ class Backlog:
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
-            db = sqlite3.connect(self.path, timeout=LOCKED_FOR, isolation_level=None, check_same_thread=False)
+            db = sqlite3.connect(self.path, timeout=self._locked_for, isolation_level=None, check_same_thread=False)
             try:
                 db.executescript(SCHEMA)
                 self.count, self.size = db.execute("SELECT COUNT(*), IFNULL(SUM(LENGTH(body)), 0) FROM item").fetchone()

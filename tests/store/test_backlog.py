@@ -120,7 +120,7 @@ async def test_a_file_that_cannot_be_opened_now_is_told_and_left_alone(
     with closing(sqlite3.connect(tmp_path / "queue", isolation_level=None, timeout=0)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
         other.execute("BEGIN EXCLUSIVE")
-        async with Backlog(tmp_path / "queue") as backlog:
+        async with Backlog(tmp_path / "queue", locked_for=0.1) as backlog:
             assert backlog.count == 0
     async with Backlog(tmp_path / "queue") as backlog:
         assert await backlog.oldest(9) == bodies(1)
