@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pipeline.frame import Frame, Place, decode, encode, read_lines, tail_of, unchunk, without_secret_query
@@ -285,6 +286,23 @@ def test_a_credentials_hash_arrives_where_there_is_one() -> None:
 CHUNKS = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8)
 
 
+def is_chunked(data: bytes) -> bool:
+    """Is this, from its first byte to its last, a sequence of chunks and the end of a body?"""
+    while size_line := re.match(rb"([0-9a-fA-F]{1,8})\r\n", data):
+        size, rest = int(size_line[1], 16), data[size_line.end() :]
+        if not size or rest[size : size + 2] != b"\r\n":
+            return not size and rest == b"\r\n"
+        data = rest[size + 2 :]
+    return False
+
+
+def test_an_end_that_can_be_read_in_two_ways_is_read_in_the_longer() -> None:
+    """A chunk of `a`, cut off in its size line, may as well be the size of ten bytes that are chunks themselves."""
+    tail = b"\r\na\r\n1\r\n0\r\n1\r\n0\r\n0\r\n\r\n"
+    capture = there(response_head=CHUNKED_HEAD, response_body=[], response_cut=True, response_tail=[tail])
+    assert capture.response_tail == b"1\r\n0\r\n1\r\n0"
+
+
 @given(CHUNKS, st.integers(0, 400))
 @example([b"0", b"ab"], 3)
 @example([b"x\r\n1\r\n", b"ab"], 4)
@@ -293,6 +311,10 @@ def test_the_end_of_a_chunked_body_is_joined_wherever_it_begins(chunks: list[byt
     raw = b"".join(framed) + b"0\r\n\r\n"
     start = min(start, len(raw) - 5)
     tail, begins = raw[start:], [len(b"".join(framed[:n])) for n in range(len(framed))]
+    first = min((at for at in begins if at >= start), default=len(raw) - 5) - start
+    assume(
+        not any(is_chunked(tail[at:]) for at in range(first))
+    )  # then it can be read in two ways, and no one can tell
     capture = there(response_head=CHUNKED_HEAD, response_body=[], response_cut=True, response_tail=[tail[:3], tail[3:]])
     # Whatever comes before, the chunks that are there from their beginning are joined.
     assert capture.response_tail.endswith(b"".join(c for c, at in zip(chunks, begins, strict=True) if at >= start))
