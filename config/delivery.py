@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from config.build import build_one
 from config.settings import Duration, Size
-from pipeline.delivery import QUEUE_SIZE
+from pipeline.delivery import QUEUE_SIZE, Retry
 from pipeline.errors import ConfigError
-
-FIVE_MINUTES: Final = 300.0
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,10 @@ class SendingQueue:
 class RetryOnFailure:
     """When a batch that was not taken is sent again."""
 
-    initial_interval: Annotated[Duration, Field(gt=0)] = 1.0
-    multiplier: Annotated[float, Field(ge=1)] = 2.0
-    max_interval: Annotated[Duration, Field(gt=0)] = 30.0
-    randomization_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    initial_interval: Annotated[Duration, Field(gt=0)] = Retry.initial_interval
+    multiplier: Annotated[float, Field(ge=1)] = Retry.multiplier
+    max_interval: Annotated[Duration, Field(gt=0)] = Retry.max_interval
+    randomization_factor: Annotated[float, Field(ge=0, le=1)] = Retry.randomization_factor
     max_elapsed_time: Duration | None = None  # 0: never give up; None: that with storage, five minutes without
 
 
@@ -49,10 +47,12 @@ class DeliveryOptions:
         return bool(self.sending_queue.storage)
 
     @property
-    def max_elapsed_time(self) -> float:
-        """Seconds; 0: never give up."""
-        given = self.retry_on_failure.max_elapsed_time
-        return given if given is not None else 0.0 if self.durable else FIVE_MINUTES
+    def retry(self) -> Retry:
+        """As a delivery wants it; what is on disk is never given up unless that is told."""
+        given = asdict(self.retry_on_failure)
+        if given["max_elapsed_time"] is None:
+            given["max_elapsed_time"] = 0.0 if self.durable else Retry.max_elapsed_time
+        return Retry(**given)
 
 
 SECTIONS: Final[dict[str, Any]] = {"sending_queue": SendingQueue, "retry_on_failure": RetryOnFailure}
@@ -78,5 +78,5 @@ def delivery_options(identity: str, options: Mapping[str, Any] | None, durable: 
         raise ConfigError(*problems)
     queue = built["sending_queue"]
     if queue.storage is None:
-        built["sending_queue"] = SendingQueue(queue.queue_size, durable, queue.max_size, queue.max_age)
+        built["sending_queue"] = replace(queue, storage=durable)
     return DeliveryOptions(**built)

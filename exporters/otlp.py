@@ -21,7 +21,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from config.settings import Duration
@@ -78,7 +78,7 @@ class Otlp:
 
     def __post_init__(self) -> None:
         check("endpoint", self.endpoint, address(self))
-        for signal in SCOPES | {"metrics": ()}:
+        for signal in get_args(Signal):
             if own := getattr(self, f"{signal}_endpoint"):
                 check(f"{signal}_endpoint", own, urlsplit(own))
                 if self.protocol == "grpc":

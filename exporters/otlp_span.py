@@ -60,7 +60,7 @@ def span(
     link = b""
     if own_trace is not None:
         link, parent = b"\x6a" + sized(link_to(exchange)), None
-    state = b"\x1a" + sized(utf8(trace.tracestate)) if trace.tracestate and own_trace is None else b""
+    state = b"" if own_trace else state_of(exchange)
     above = b"\x22\x08" + bytes.fromhex(parent) if parent else b""
     return sized(
         b"".join(
@@ -92,8 +92,13 @@ def link_to(exchange: Exchange) -> bytes:
     """A Span.Link to the span of the call."""
     trace = exchange.trace
     ids = b"\x0a\x10" + bytes.fromhex(trace.trace_id) + b"\x12\x08" + bytes.fromhex(trace.client_span_id)
-    state = b"\x1a" + sized(utf8(trace.tracestate)) if trace.tracestate else b""
-    return ids + state + b"\x35" + pack_fixed32(trace.sampled | HAS_IS_REMOTE)
+    return ids + state_of(exchange) + b"\x35" + pack_fixed32(trace.sampled | HAS_IS_REMOTE)
+
+
+def state_of(exchange: Exchange) -> bytes:
+    """The tracestate, under the number that spans and links both have for it."""
+    state = exchange.trace.tracestate
+    return b"\x1a" + sized(utf8(state)) if state else b""
 
 
 def times_of(exchange: Exchange) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import re
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ def add_number(told: Family, point: NumberPoint) -> None:
 def add_histogram(told: Family, bounds: tuple[float, ...], point: HistogramPoint) -> None:
     """Its buckets, each with the ones below it, then count and sum."""
     common = labels(point.attributes)
-    exemplars = {bucket_of(each.value, bounds): each for each in point.exemplars}
+    exemplars = {bisect_left(bounds, each.value): each for each in point.exemplars}
     for bucket, count in enumerate(accumulate(point.bucket_counts)):
         bound = f"{bounds[bucket]:.17g}" if bucket < len(bounds) else "+Inf"
         exemplar = exemplars.get(bucket)
@@ -131,10 +132,6 @@ def add_histogram(told: Family, bounds: tuple[float, ...], point: HistogramPoint
         )
     told.add_sample(f"{told.name}_count", common, point.count)
     told.add_sample(f"{told.name}_sum", common, point.sum)
-
-
-def bucket_of(value: float, bounds: tuple[float, ...]) -> int:
-    return sum(bound < value for bound in bounds)
 
 
 def open_metrics(exemplar: Exemplar) -> OpenMetricsExemplar:

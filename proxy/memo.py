@@ -25,7 +25,7 @@ VALUE: Final = rb"[\t\x20-\x7e\x80-\xff]*"
 COUNTDOWN: Final = re.compile(rb"max=\d+")  # of a Keep-Alive field: one less in each answer
 MOST_SHAPES: Final = 8  # of the answers of one upstream
 MOST_SEEN: Final = 64  # shapes that are not remembered yet
-SEEN_OFTEN: Final = 4  # times before a shape is compiled, which takes as long as a hundred readings
+SEEN_OFTEN: Final = 4  # times before a shape is compiled, which takes much longer than reading
 
 Recalled = tuple[RequestHead, Framing, Trace, bytes]  # the last: the head that the upstream gets
 

@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from config.delivery import DeliveryOptions
 from config.load import settings_from
 from config.settings import Settings
 from exporters.measure import Measure
@@ -27,7 +26,7 @@ from exporters.otlp import Otlp
 from exporters.prometheus import Prometheus
 from exporters.resource import resource_attributes
 from pipeline.contracts import MetricsPage
-from pipeline.delivery import Delivery, Retry
+from pipeline.delivery import Delivery
 from pipeline.errors import ConfigError
 from pipeline.proxy_counters import NAMES
 from pipeline.queues import Durable, Memory, Queue
@@ -118,21 +117,9 @@ async def start_deliveries(
             await stack.enter_async_context(MetricsLoop(name, exporter, telemetry, measure))
         options = components.deliveries[name]
         queue = await open_queue(stack, settings, components, name, telemetry)
-        delivery = Delivery(name, exporter, telemetry, queue, retry=retry_of(options))
+        delivery = Delivery(name, exporter, telemetry, queue, retry=options.retry)
         deliveries.append(await stack.enter_async_context(delivery))
     return deliveries
-
-
-def retry_of(options: DeliveryOptions) -> Retry:
-    """The options as a delivery wants them."""
-    given = options.retry_on_failure
-    return Retry(
-        given.initial_interval,
-        given.multiplier,
-        given.max_interval,
-        given.randomization_factor,
-        options.max_elapsed_time,
-    )
 
 
 async def open_queue(

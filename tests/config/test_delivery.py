@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from config.delivery import RetryOnFailure, SendingQueue, delivery_options, own_options
+from pipeline.delivery import Retry
 from pipeline.errors import ConfigError
 
 
@@ -16,7 +17,7 @@ from pipeline.errors import ConfigError
 def test_an_exporter_told_nothing_does_as_it_is_made_for(durable: bool, storage: bool, max_elapsed_time: float) -> None:
     for options in (None, {}, {"endpoint": "x"}, {"sending_queue": None, "retry_on_failure": None}):
         built = delivery_options("otlp", options, durable)
-        assert (built.durable, built.max_elapsed_time) == (storage, max_elapsed_time)
+        assert (built.durable, built.retry.max_elapsed_time) == (storage, max_elapsed_time)
         assert built.sending_queue == SendingQueue(storage=storage)
         assert built.retry_on_failure == RetryOnFailure()
 
@@ -27,7 +28,7 @@ def test_what_is_told_holds(durable: bool) -> None:
     retry = {"initial_interval": "200ms", "max_elapsed_time": "1m"}
     built = delivery_options("otlp", {"sending_queue": queue, "retry_on_failure": retry}, durable)
     assert built.sending_queue == SendingQueue(7, not durable, 2**20, 3600.0)
-    assert (built.retry_on_failure.initial_interval, built.max_elapsed_time) == (0.2, 60.0)
+    assert built.retry == Retry(initial_interval=0.2, max_elapsed_time=60.0)
 
 
 @pytest.mark.parametrize(

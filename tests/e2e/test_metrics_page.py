@@ -48,4 +48,6 @@ async def test_the_page_tells_every_request_token_and_outcome(tmp_path: Path, co
         assert total("sidelight_exchange_done_total") == ASKED
         assert total("sidelight_evaluation_outcomes_total", evaluator="refusal", outcome="pass") == ASKED
         traces = {trace for (trace,) in await run.rows("SELECT trace_id FROM exchange")}
-        assert {each.exemplar.labels["trace_id"] for each in told if each.exemplar} <= traces
+        shown = {each.exemplar.labels["trace_id"] for each in told if each.exemplar}
+        assert shown
+        assert shown <= traces
