@@ -29,7 +29,7 @@ from config.load import settings_from
 from exporters.measure import Measure
 from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, encode, resource_field
 from exporters.otlp_encoding import request as otlp_request
-from exporters.otlp_span import Limits
+from exporters.otlp_span import Telling
 from pipeline import frame
 from pipeline.contracts import Processor
 from pipeline.evaluate import Heartbeat, Task, evaluate
@@ -162,7 +162,7 @@ class Line:
 
     def encoded(self, evaluated: Sequence[EvaluatedExchange]) -> int:
         """Bytes of the two requests that tell of the batch."""
-        spans, logs = zip(*(encode(each, Limits()) for each in evaluated), strict=True)
+        spans, logs = zip(*(encode(each, Telling()) for each in evaluated), strict=True)
         return len(otlp_request(self.resource, SPAN_SCOPES, spans)) + len(otlp_request(self.resource, LOG_SCOPES, logs))
 
 

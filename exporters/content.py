@@ -42,6 +42,19 @@ def as_json(items: Sequence[Any], limit: int) -> Json | None:
     return Json(text, False) if len(text) <= limit else shortened(items, limit)
 
 
+class Values(NamedTuple):
+    """The same as JSON values, for attributes that hold structure."""
+
+    items: list[Any]
+    truncated: bool
+
+
+def as_values(items: Sequence[Any], limit: int) -> Values | None:
+    """What `as_json` gives, read back: only one way of cutting, and nothing that JSON cannot hold."""
+    json = as_json(items, limit)
+    return Values(msgspec.json.decode(json.text), json.truncated) if json else None
+
+
 def shortened(items: Sequence[Any], limit: int) -> Json:
     """The newest items that fit, each with its texts cut."""
     kept: list[bytes] = []

@@ -1,52 +1,29 @@
-"""Which names the GenAI metrics go by: the conventions' latest, the ones deployed dashboards read, or both.
+"""What a dialect is: the attributes of the same spans in the words of one backend.
 
-The conventions renamed inference metrics in October 2026, while every library, gateway and dashboard known at the
-time still read the older names. The two sets hold the same measurements in the same buckets, so only the latest
-are recorded and the older ones are derived here, at export. `both` is the default: each dashboard finds the names
-it knows, and as no name is in both sets nothing can be counted twice by accident.
+Spans, ids, times and events are the same in every dialect. A backend that reads the conventions needs none of these;
+others read names of their own, or the conventions' names of some time ago.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
 
-from exporters import semconv
-from pipeline.telemetry import HistogramPoint, Metric, NumberPoint
-
-Dialect = Literal["latest", "legacy", "both"]
+from exporters.otlp_span import Telling
+from pipeline.records import EvaluatedExchange, Evaluation, Exchange
 
 
-def in_dialect(metrics: Iterable[Metric], dialect: Dialect) -> list[Metric]:
-    """The metrics under the names of `dialect`; what is not GenAI inference passes as it is."""
-    metrics = list(metrics)
-    kept = [metric for metric in metrics if dialect != "legacy" or not is_inference(metric)]
-    derived = (
-        [] if dialect == "latest" else [legacy(metric) for metric in metrics if metric.name in semconv.LEGACY_NAMES]
-    )
-    return merged(kept + derived)
+class Dialect(Protocol):
+    """Attributes, encoded. It has no state."""
 
+    server: ClassVar[Sequence[bytes]]
+    """What SERVER spans have besides."""
 
-def is_inference(metric: Metric) -> bool:
-    return metric.name.startswith(semconv.INFERENCE_METRICS)
+    def operation(self, evaluated: EvaluatedExchange, telling: Telling) -> list[bytes]:
+        """All that the operation's span says but for its texts."""
 
+    def content(self, exchange: Exchange, telling: Telling) -> list[bytes]:
+        """Its texts; asked only where they may be told."""
 
-def legacy(metric: Metric) -> Metric:
-    """The same measurements under the older name."""
-    name, token_type = semconv.LEGACY_NAMES[metric.name]
-    points = metric.points if token_type is None else tuple(of_type(point, token_type) for point in metric.points)
-    return metric._replace(name=name, points=points)
-
-
-def of_type(point: NumberPoint | HistogramPoint, token_type: str) -> NumberPoint | HistogramPoint:
-    return replace(point, attributes=(*point.attributes, (semconv.TOKEN_TYPE, token_type)))
-
-
-def merged(metrics: Iterable[Metric]) -> list[Metric]:
-    """One metric for each name, holding the points of all that share it."""
-    by_name: dict[str, Metric] = {}
-    for metric in metrics:
-        known = by_name.get(metric.name)
-        by_name[metric.name] = known._replace(points=known.points + metric.points) if known else metric
-    return list(by_name.values())
+    def evaluation(self, evaluation: Evaluation, telling: Telling) -> list[bytes]:
+        """What an evaluation's span has besides."""

@@ -2,7 +2,7 @@
 
 Model names, finish states and error codes come from callers and upstreams: they are cut short here, and the
 instruments bound how many of them are told apart. Tokens are counted only as the provider reported them.
-What was only estimated has a counter of its own. The metrics' names are chosen at export: see `exporters.dialect`.
+What was only estimated has a counter of its own. The metrics' names are chosen at export: see `exporters.vocabulary`.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class Measure:
         timing, context = exchange.timing, exchange.trace
         server, client = http_server_attributes(exchange), http_client_attributes(exchange)
         sent_at = timing.sent_at or 0
+        if timing.sent_at is not None:
+            self._telemetry.proxy_overhead.record(timing.sent_at / 1e9, (), trace, context.server_span_id)
         self.instruments.http_server_duration.record(timing.duration / 1e9, server, trace, context.server_span_id)
         self.instruments.http_client_duration.record(
             max(timing.ended_at - sent_at, 0) / 1e9, client, trace, context.client_span_id

@@ -26,16 +26,16 @@ from urllib.parse import SplitResult, urlsplit
 
 from config.settings import Duration
 from exporters.content import Content
-from exporters.dialect import Dialect
 from exporters.otlp_coding import Json, Protobuf
 from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Encoded, encode, request, resource_field
 from exporters.otlp_http import Compression, HttpSender
 from exporters.otlp_metrics import metrics_request
 from exporters.otlp_sender import Sender, Signal, TooLarge
-from exporters.otlp_span import EvaluationSpans, Limits
+from exporters.otlp_span import DialectName, EvaluationSpans, Event, Telling
 from exporters.resource import product_version
 from exporters.semconv import Scope
 from exporters.temporality import Deltas, Temporality
+from exporters.vocabulary import Vocabulary
 from pipeline.errors import PartialSuccess, Permanent, Retryable
 from pipeline.records import EvaluatedExchange
 from pipeline.telemetry import Snapshot
@@ -63,7 +63,9 @@ class Otlp:
     content: Content = "off"  # texts on spans; never more than processors.redact leaves
     max_value: int = 65536  # characters of one attribute
     evaluation_spans: EvaluationSpans = "child"  # below the call's span, in traces of their own linked to it, or none
-    metrics: Dialect = "both"  # names of the GenAI metrics
+    events: tuple[Event, ...] = ("evaluation", "exception")  # and details: all that spans say, where none are taken
+    dialect: DialectName = "genai"  # openinference, langfuse: the words of backends that do not read the conventions
+    metrics: Vocabulary = "both"  # names of the GenAI metrics
     metrics_interval: Duration = 15.0
     temporality: Temporality = "cumulative"  # delta: for backends that add up themselves
     certificate: str | None = None  # PEM file with the authorities to trust; None: the system's
@@ -149,7 +151,9 @@ class Open:
     def __init__(self, options: Otlp) -> None:
         self._options = options
         self._stack = AsyncExitStack()
-        self._limits = Limits(options.content, options.max_value, options.evaluation_spans)
+        self._telling = Telling(
+            options.content, options.max_value, options.evaluation_spans, options.events, options.dialect
+        )
         self._resource = resource_field(options.resource)
         self._progress: Progress | None = None
         self.deltas = Deltas()
@@ -189,7 +193,7 @@ class Open:
     def _encode(self, evaluated: EvaluatedExchange, refusals: list[str]) -> tuple[Encoded, Encoded] | None:
         """One exchange that cannot be told must not take the rest of its batch with it."""
         try:
-            return encode(evaluated, self._limits)
+            return encode(evaluated, self._telling)
         except Exception as error:
             refusals.append(f"exchange {evaluated.exchange.id}: {type(error).__name__} while encoding")
             return None

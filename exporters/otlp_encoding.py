@@ -20,38 +20,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from exporters import semconv
-from exporters.otlp_evaluations import all_judgements, evaluation_record, evaluation_span
-from exporters.otlp_genai_span import genai_span
+from exporters.dialect import Dialect
+from exporters.otlp_evaluations import all_judgements, evaluation_event, evaluation_span
+from exporters.otlp_genai_span import GenAI, operation_span
 from exporters.otlp_http_spans import http_client_span, server_span
-from exporters.otlp_span import Limits
+from exporters.otlp_langfuse import Langfuse
+from exporters.otlp_openinference import OpenInference
+from exporters.otlp_operation_events import operation_events
+from exporters.otlp_span import DialectName, Telling
 from exporters.protobuf import repeated, sized, text_attribute, utf8
 from exporters.semconv import Scope
 from pipeline.records import EvaluatedExchange
 
 SPAN_SCOPES = (semconv.HTTP_SCOPE, semconv.GENAI_SCOPE, semconv.EVALUATION_SCOPE)
-LOG_SCOPES = (semconv.EVALUATION_SCOPE,)
+LOG_SCOPES = (semconv.GENAI_SCOPE, semconv.EVALUATION_SCOPE)
 ELEMENT = b"\x12"  # scope_spans.spans, scope_logs.log_records
+DIALECTS: Mapping[DialectName, Dialect] = {"genai": GenAI(), "openinference": OpenInference(), "langfuse": Langfuse()}
 
 Encoded = tuple[bytes, ...]  # one exchange: its spans or records, by scope
 
 
-def encode(evaluated: EvaluatedExchange, limits: Limits) -> tuple[Encoded, Encoded]:
-    """The spans of one exchange by SPAN_SCOPES, and its evaluation results by LOG_SCOPES."""
-    exchange = evaluated.exchange
-    judgements = all_judgements(evaluated, limits)
-    http = [server_span(exchange, limits)] if not exchange.turn else []  # a turn's connection has told of HTTP
+def encode(evaluated: EvaluatedExchange, telling: Telling) -> tuple[Encoded, Encoded]:
+    """The spans of one exchange by SPAN_SCOPES, and its events by LOG_SCOPES."""
+    exchange, dialect = evaluated.exchange, DIALECTS[telling.dialect]
+    judgements = all_judgements(evaluated, telling)
+    http = [server_span(exchange, telling, dialect.server)] if not exchange.turn else []  # a turn's connection told it
     genai: list[bytes] = []
+    events: list[bytes] = []
     if exchange.operation is None:
-        http.append(http_client_span(evaluated, limits))
+        http.append(http_client_span(evaluated, telling))
     else:
-        genai.append(genai_span(evaluated, limits))
+        genai.append(operation_span(evaluated, telling, dialect))
+        events = operation_events(evaluated, telling)
     evaluations: list[bytes] = []
-    if limits.evaluation_spans != "none":
-        linked = limits.evaluation_spans == "linked"
-        evaluations = [evaluation_span(exchange, judgement, linked=linked) for judgement in judgements]
-    records = [evaluation_record(exchange, judgement) for judgement in judgements]
+    if telling.evaluation_spans != "none":
+        linked = telling.evaluation_spans == "linked"
+        evaluations = [
+            evaluation_span(exchange, each, dialect.evaluation(each.evaluation, telling), linked=linked)
+            for each in judgements
+        ]
+    results = [evaluation_event(exchange, each) for each in judgements if "evaluation" in telling.events]
     spans = (repeated(ELEMENT, http), repeated(ELEMENT, genai), repeated(ELEMENT, evaluations))
-    return spans, (repeated(ELEMENT, records),)
+    return spans, (repeated(ELEMENT, events), repeated(ELEMENT, results))
 
 
 def request(resource: bytes, scopes: Sequence[Scope], items: Iterable[Encoded]) -> bytes:

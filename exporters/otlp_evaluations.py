@@ -6,22 +6,16 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from exporters import semconv
-from exporters.otlp_span import INTERNAL, STATUS_ERROR, Limits, span
+from exporters.otlp_record import INFO, event
+from exporters.otlp_span import INTERNAL, STATUS_ERROR, Telling, span
 from exporters.outcome import judgements
 from exporters.protobuf import (
     common_attribute,
     double_attribute,
-    pack_fixed32,
-    pack_fixed64,
-    repeated,
-    sized,
     text_attribute,
     utf8,
 )
 from pipeline.records import EvaluatedExchange, Evaluation, Exchange, LedgerEntry
-
-INFO = b"\x10\x09"
-EVENT_NAME = b"\x62" + sized(utf8(semconv.EVALUATION_RESULT))
 
 
 class Judgement(NamedTuple):
@@ -33,18 +27,20 @@ class Judgement(NamedTuple):
     attributes: list[bytes]
 
 
-def all_judgements(evaluated: EvaluatedExchange, limits: Limits) -> list[Judgement]:
+def all_judgements(evaluated: EvaluatedExchange, telling: Telling) -> list[Judgement]:
     """Every evaluation of every evaluator that was not skipped."""
     response_id = evaluated.exchange.response_id
-    common = [text_attribute(semconv.RESPONSE_ID, response_id[: limits.value])] if response_id else []
+    common = [text_attribute(semconv.RESPONSE_ID, response_id[: telling.value])] if response_id else []
+    if evaluated.weight != 1:
+        common.append(double_attribute(semconv.SAMPLING_WEIGHT, evaluated.weight))
     return [
-        Judgement(entry, evaluation, position, common + own_attributes(entry, evaluation, limits))
+        Judgement(entry, evaluation, position, common + own_attributes(entry, evaluation, telling))
         for entry in evaluated.entries
         for position, evaluation in enumerate(judgements(entry))
     ]
 
 
-def own_attributes(entry: LedgerEntry, evaluation: Evaluation, limits: Limits) -> list[bytes]:
+def own_attributes(entry: LedgerEntry, evaluation: Evaluation, telling: Telling) -> list[bytes]:
     attributes = [
         common_attribute(semconv.EVALUATION_NAME, evaluation.name),
         common_attribute(semconv.EVALUATOR, entry.evaluator),
@@ -54,7 +50,7 @@ def own_attributes(entry: LedgerEntry, evaluation: Evaluation, limits: Limits) -
     if evaluation.score_label is not None:
         attributes.append(common_attribute(semconv.EVALUATION_LABEL, evaluation.score_label))
     if evaluation.explanation is not None:
-        attributes.append(common_attribute(semconv.EVALUATION_EXPLANATION, evaluation.explanation[: limits.value]))
+        attributes.append(common_attribute(semconv.EVALUATION_EXPLANATION, evaluation.explanation[: telling.value]))
     if evaluation.error_type is not None:
         attributes.append(common_attribute(semconv.ERROR_TYPE, evaluation.error_type))
     return attributes
@@ -77,10 +73,10 @@ def trace_id_of(exchange: Exchange, judgement: Judgement) -> bytes:
     return blake2b(utf8(name), digest_size=16).digest()
 
 
-def evaluation_span(exchange: Exchange, judgement: Judgement, *, linked: bool = False) -> bytes:
+def evaluation_span(exchange: Exchange, judgement: Judgement, more: list[bytes], *, linked: bool = False) -> bytes:
     """The evaluator's own work: when, for how long, and what it said; a length-prefixed Span.
 
-    Below the span of the call it judges, or `linked` to it in a trace of its own.
+    Below the span of the call it judges, or `linked` to it in a trace of its own; `more` is what a dialect adds.
     """
     entry = judgement.entry
     outcome = (common_attribute(semconv.OUTCOME, entry.outcome), text_attribute(semconv.EXCHANGE_ID, exchange.id))
@@ -91,31 +87,13 @@ def evaluation_span(exchange: Exchange, judgement: Judgement, *, linked: bool = 
         semconv.evaluation_span_name(entry.evaluator),
         INTERNAL,
         times_of(exchange, entry),
-        [*judgement.attributes, *outcome],
+        [*judgement.attributes, *outcome, *more],
         STATUS_ERROR if judgement.evaluation.error_type else b"",
         own_trace=trace_id_of(exchange, judgement) if linked else None,
     )
 
 
-def evaluation_record(exchange: Exchange, judgement: Judgement) -> bytes:
+def evaluation_event(exchange: Exchange, judgement: Judgement) -> bytes:
     """The event, in the context of the span it judges; a length-prefixed LogRecord."""
-    trace, time = exchange.trace, pack_fixed64(times_of(exchange, judgement.entry)[1])
-    return sized(
-        b"".join(
-            (
-                b"\x09",
-                time,
-                INFO,
-                repeated(b"\x32", judgement.attributes),
-                b"\x45",
-                pack_fixed32(trace.sampled),
-                b"\x4a\x10",
-                bytes.fromhex(trace.trace_id),
-                b"\x52\x08",
-                bytes.fromhex(trace.client_span_id),
-                b"\x59",
-                time,
-                EVENT_NAME,
-            )
-        )
-    )
+    time = times_of(exchange, judgement.entry)[1]
+    return event(semconv.EVALUATION_RESULT, INFO, exchange, time, judgement.attributes)

@@ -1,14 +1,16 @@
-"""The GenAI operation of an exchange as a span."""
+"""The GenAI operation of an exchange as a span, in the conventions' words or those of a dialect."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import msgspec
 
 from exporters import semconv
 from exporters.content import as_json, may_tell
-from exporters.otlp_span import Limits, client_span, failed, times_of, upstream_attributes
+from exporters.dialect import Dialect
+from exporters.otlp_span import Telling, client_span, failed, times_of, upstream_attributes
 from exporters.outcome import genai_error
 from exporters.parameters import parameter_attributes
 from exporters.protobuf import (
@@ -21,47 +23,73 @@ from exporters.protobuf import (
     text_attribute,
     texts_attribute,
 )
-from pipeline.records import EvaluatedExchange, Exchange, Message
+from pipeline.records import EvaluatedExchange, Evaluation, Exchange, Json, Message
 
 
-def genai_span(evaluated: EvaluatedExchange, limits: Limits) -> bytes:
-    """The operation as its caller sees it, by the GenAI conventions."""
+class GenAI:
+    """The conventions' own names: the dialect of every backend that is not told otherwise."""
+
+    server: ClassVar[Sequence[bytes]] = ()
+
+    def operation(self, evaluated: EvaluatedExchange, telling: Telling) -> list[bytes]:
+        return operation_attributes(evaluated, telling)
+
+    def content(self, exchange: Exchange, telling: Telling) -> list[bytes]:
+        return content_attributes(exchange, telling)
+
+    def evaluation(self, evaluation: Evaluation, telling: Telling) -> list[bytes]:
+        return []
+
+
+def operation_span(evaluated: EvaluatedExchange, telling: Telling, dialect: Dialect) -> bytes:
+    """The operation as its caller sees it; a length-prefixed Span."""
     exchange = evaluated.exchange
-    operation = exchange.operation or semconv.OTHER
-    attributes = [
-        common_attribute(semconv.OPERATION_NAME, operation),
-        common_attribute(semconv.PROVIDER_NAME, exchange.provider or semconv.OTHER),
-        *upstream_attributes(evaluated),
-        *model_attributes(exchange, limits),
-        *response_attributes(exchange, limits),
-        *parameter_attributes(exchange.parameters, limits.value),
-        *usage_attributes(exchange),
-        *cost_attributes(exchange),
-        *identity_attributes(exchange, limits),
-        *(text_attribute(key, value[: limits.value]) for key, value in exchange.attributes.items()),
-    ]
-    telling = may_tell(exchange, limits.content)
-    if telling:
-        attributes += content_attributes(exchange, limits)
-    # An upstream's error message may quote what was asked, so it is content too.
-    status = failed(attributes, genai_error(exchange), exchange.error_message if telling else None)
-    name = semconv.inference_span_name(operation, exchange.request_model)
+    attributes = dialect.operation(evaluated, telling)
+    message = None
+    if may_tell(exchange, telling.content):
+        attributes += dialect.content(exchange, telling)
+        message = exchange.error_message  # it may quote what was asked, so it is content too
+    status = failed(attributes, genai_error(exchange), message)
+    name = semconv.inference_span_name(exchange.operation or semconv.OTHER, exchange.request_model)
     return client_span(exchange, name, times_of(exchange), attributes, status)
 
 
-def model_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
+def operation_attributes(evaluated: EvaluatedExchange, telling: Telling) -> list[bytes]:
+    """What it says but for its texts."""
+    exchange = evaluated.exchange
+    return [
+        *kind_attributes(exchange),
+        *upstream_attributes(evaluated),
+        *model_attributes(exchange, telling),
+        *response_attributes(exchange, telling),
+        *parameter_attributes(exchange.parameters, telling.value),
+        *usage_attributes(exchange),
+        *cost_attributes(exchange),
+        *identity_attributes(exchange, telling),
+        *further_attributes(exchange, telling),
+    ]
+
+
+def kind_attributes(exchange: Exchange) -> list[bytes]:
+    return [
+        common_attribute(semconv.OPERATION_NAME, exchange.operation or semconv.OTHER),
+        common_attribute(semconv.PROVIDER_NAME, exchange.provider or semconv.OTHER),
+    ]
+
+
+def model_attributes(exchange: Exchange, telling: Telling) -> list[bytes]:
     named = ((semconv.REQUEST_MODEL, exchange.request_model), (semconv.RESPONSE_MODEL, exchange.response_model))
-    return [common_attribute(key, model[: limits.value]) for key, model in named if model]
+    return [common_attribute(key, model[: telling.value]) for key, model in named if model]
 
 
-def response_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
+def response_attributes(exchange: Exchange, telling: Telling) -> list[bytes]:
     attributes = []
     if exchange.stream:
         attributes.append(flag_attribute(semconv.REQUEST_STREAM, True))
         if exchange.timing.first_chunk_at is not None:
             attributes.append(double_attribute(semconv.TIME_TO_FIRST_CHUNK, exchange.timing.first_chunk_at / 1e9))
     if exchange.response_id:
-        attributes.append(text_attribute(semconv.RESPONSE_ID, exchange.response_id[: limits.value]))
+        attributes.append(text_attribute(semconv.RESPONSE_ID, exchange.response_id[: telling.value]))
     if exchange.output_type:
         attributes.append(common_attribute(semconv.OUTPUT_TYPE, exchange.output_type))
     unsaid = exchange.complete and not any(message.finish_reason for message in exchange.output_messages)
@@ -92,11 +120,38 @@ def usage_attributes(exchange: Exchange) -> list[bytes]:
     else:
         named = tuple((key, getattr(usage, field)) for field, key in semconv.USAGE.items())
     attributes += [int_attribute(key, count) for key, count in named if count is not None and count in INT64]
-    for name, amount in usage.details.items():
-        if key := semconv.USAGE_DETAILS.get(name):
-            whole = int(amount) if amount == int(amount) else None
-            attributes.append(double_attribute(key, amount) if whole is None else int_attribute(key, whole))
-    return attributes
+    return attributes + [
+        counted(key, amount) for name, amount in usage.details.items() if (key := semconv.USAGE_DETAILS.get(name))
+    ]
+
+
+def counted(key: str, amount: float) -> bytes:
+    """A count of tokens or things, or an amount of seconds."""
+    is_double = semconv.ATTRIBUTES[key].type == "double"
+    return double_attribute(key, amount) if is_double else int_attribute(key, int(amount))
+
+
+def further_attributes(exchange: Exchange, telling: Telling) -> list[bytes]:
+    """What the wire format knows beyond that; numbers among it are numbers again."""
+    return [
+        attribute
+        for key, value in exchange.attributes.items()
+        if (attribute := further_attribute(key, value[: telling.value])) is not None
+    ]
+
+
+def further_attribute(key: str, value: str) -> bytes | None:
+    """None for what should be a number and is none."""
+    known = semconv.ATTRIBUTES.get(key)
+    try:
+        match known and known.type:
+            case "int":
+                return int_attribute(key, int(value)) if int(value) in INT64 else None
+            case "double":
+                return double_attribute(key, float(value))
+    except ValueError:
+        return None
+    return text_attribute(key, value)
 
 
 def cost_attributes(exchange: Exchange) -> list[bytes]:
@@ -113,7 +168,7 @@ def cost_attributes(exchange: Exchange) -> list[bytes]:
     return [*attributes, flag_attribute(semconv.COST_ESTIMATED, True)] if cost.estimated else attributes
 
 
-def identity_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
+def identity_attributes(exchange: Exchange, telling: Telling) -> list[bytes]:
     """Who asked, in which conversation, with which prompt; only a hash tells the user."""
     told = (
         (semconv.CONVERSATION_ID, exchange.conversation),
@@ -126,20 +181,29 @@ def identity_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
         (semconv.USER_SOURCE, exchange.user_source),
         (semconv.CONTEXT_SOURCE, exchange.context_source),
     )
-    attributes = [text_attribute(key, value[: limits.value]) for key, value in told if value]
+    attributes = [text_attribute(key, value[: telling.value]) for key, value in told if value]
     attributes += [common_attribute(key, value) for key, value in sources if value]
     return [*attributes, int_attribute(semconv.TURN, exchange.turn)] if exchange.turn else attributes
 
 
-def content_attributes(exchange: Exchange, limits: Limits) -> list[bytes]:
-    """The texts as JSON, the form every backend reads on spans."""
-    texts = (
+def texts_of(exchange: Exchange) -> tuple[tuple[str, Sequence[Any]], ...]:
+    """What was said, under the conventions' names."""
+    return (
         (semconv.SYSTEM_INSTRUCTIONS, exchange.system_instructions),
         (semconv.INPUT_MESSAGES, exchange.input_messages),
         (semconv.OUTPUT_MESSAGES, finished(exchange.output_messages)),
-        (semconv.TOOL_DEFINITIONS, exchange.tool_definitions),
+        (semconv.TOOL_DEFINITIONS, [named_tool(tool) for tool in exchange.tool_definitions]),
     )
-    told = [(key, json) for key, items in texts if (json := as_json(items, limits.value))]
+
+
+def named_tool(tool: Json) -> Json:
+    """A provider's own tools have no name but their type, and the schema asks for one."""
+    return {"name": tool["type"], **tool} if isinstance(tool, dict) and "type" in tool else tool
+
+
+def content_attributes(exchange: Exchange, telling: Telling) -> list[bytes]:
+    """The texts as JSON, the form every backend reads on spans."""
+    told = [(key, json) for key, items in texts_of(exchange) if (json := as_json(items, telling.value))]
     attributes = [bytes_attribute(key, json.text) for key, json in told]
     if any(json.truncated for _, json in told):
         attributes.append(flag_attribute(semconv.CONTENT_TRUNCATED, True))

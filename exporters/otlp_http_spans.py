@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from exporters import semconv
 from exporters.otlp_span import (
     IS_REMOTE,
     LONGEST_NAME,
     SERVER,
-    Limits,
+    Telling,
     client_span,
     failed,
     span,
@@ -19,26 +21,27 @@ from exporters.protobuf import common_attribute, int_attribute, text_attribute
 from pipeline.records import EvaluatedExchange, Exchange
 
 
-def server_span(exchange: Exchange, limits: Limits) -> bytes:
-    """What the client asked of us, by the HTTP conventions."""
+def server_span(exchange: Exchange, telling: Telling, more: Sequence[bytes] = ()) -> bytes:
+    """What the client asked of us, by the HTTP conventions; `more` is what a dialect adds."""
     http, trace = exchange.http, exchange.trace
     attributes = [
         *method_attributes(http.method),
         common_attribute(semconv.URL_SCHEME, http.scheme),
-        common_attribute(semconv.URL_PATH, http.path[: limits.value]),
+        common_attribute(semconv.URL_PATH, http.path[: telling.value]),
         common_attribute(semconv.NETWORK_PROTOCOL_VERSION, http.version),
         common_attribute(semconv.CLIENT_ADDRESS, http.client_address),
         int_attribute(semconv.CLIENT_PORT, http.client_port),
         int_attribute(semconv.HTTP_REQUEST_BODY_SIZE, http.request_size),
         int_attribute(semconv.HTTP_RESPONSE_BODY_SIZE, http.response_size),
         text_attribute(semconv.EXCHANGE_ID, exchange.id),
+        *more,
     ]
     if http.query:
-        attributes.append(text_attribute(semconv.URL_QUERY, without_secrets(http.query)[: limits.value]))
+        attributes.append(text_attribute(semconv.URL_QUERY, without_secrets(http.query)[: telling.value]))
     if http.route:
         attributes.append(common_attribute(semconv.HTTP_ROUTE, http.route))
     if http.user_agent:
-        attributes.append(common_attribute(semconv.USER_AGENT_ORIGINAL, http.user_agent[: limits.value]))
+        attributes.append(common_attribute(semconv.USER_AGENT_ORIGINAL, http.user_agent[: telling.value]))
     if http.status is not None:
         attributes.append(int_attribute(semconv.HTTP_RESPONSE_STATUS_CODE, http.status))
     status = failed(attributes, http_error(exchange, errors_from=500))
@@ -49,7 +52,7 @@ def server_span(exchange: Exchange, limits: Limits) -> bytes:
     return span(exchange, own_id, parent, name, SERVER, times_of(exchange), attributes, status, remote)
 
 
-def http_client_span(evaluated: EvaluatedExchange, limits: Limits) -> bytes:
+def http_client_span(evaluated: EvaluatedExchange, telling: Telling) -> bytes:
     """What we asked of the upstream, when that is all we know of it."""
     exchange = evaluated.exchange
     http = exchange.http
@@ -59,7 +62,7 @@ def http_client_span(evaluated: EvaluatedExchange, limits: Limits) -> bytes:
     # The upstream's own scheme is not on record; 443 tells it where it matters.
     scheme = "https" if http.server_port == 443 else "http"
     url = f"{scheme}://{host}:{http.server_port}{http.path}{query}"
-    attributes.append(text_attribute(semconv.URL_FULL, url[: limits.value]))
+    attributes.append(text_attribute(semconv.URL_FULL, url[: telling.value]))
     if http.status is not None:
         attributes.append(int_attribute(semconv.HTTP_RESPONSE_STATUS_CODE, http.status))
     status = failed(attributes, http_error(exchange, errors_from=400))

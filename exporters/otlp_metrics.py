@@ -25,8 +25,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporters import semconv
-from exporters.dialect import Dialect, in_dialect
 from exporters.temporality import Temporality
+from exporters.vocabulary import Vocabulary, in_vocabulary
 from pipeline.telemetry import Exemplar, HistogramPoint, Metric, NumberPoint, Snapshot
 
 TEMPORALITIES: dict[Temporality, AggregationTemporality] = {
@@ -38,17 +38,17 @@ TEMPORALITIES: dict[Temporality, AggregationTemporality] = {
 def metrics_request(
     resource: Mapping[str, str],
     snapshots: Iterable[Snapshot],
-    dialect: Dialect,
+    vocabulary: Vocabulary,
     temporality: Temporality = "cumulative",
 ) -> bytes:
-    """An ExportMetricsServiceRequest holding every metric under the names of `dialect`; empty when there is none.
+    """An ExportMetricsServiceRequest holding every metric under the names of `vocabulary`; empty when there is none.
 
     `temporality` says what the counters and histograms of these snapshots hold.
     """
     added_up = TEMPORALITIES[temporality]
     by_scope: dict[semconv.Scope, list[SdkMetric]] = {}
     for snapshot in snapshots:
-        for metric in in_dialect(snapshot.metrics, dialect):
+        for metric in in_vocabulary(snapshot.metrics, vocabulary):
             by_scope.setdefault(semconv.scope_of(metric.name), []).append(sdk_metric(metric, snapshot, added_up))
     if not by_scope:
         return b""

@@ -30,14 +30,18 @@ LONGEST_MESSAGE = 1024
 
 
 EvaluationSpans = Literal["child", "linked", "none"]
+Event = Literal["evaluation", "exception", "details"]
+DialectName = Literal["genai", "openinference", "langfuse"]
 
 
-class Limits(NamedTuple):
-    """How much may be told: which texts, how long one value may be, and whether evaluations have spans, and where."""
+class Telling(NamedTuple):
+    """What an exporter tells, and in which words."""
 
     content: Content = "off"
-    value: int = 65536
+    value: int = 65536  # characters
     evaluation_spans: EvaluationSpans = "child"
+    events: tuple[Event, ...] = ("evaluation", "exception")
+    dialect: DialectName = "genai"
 
 
 def span(

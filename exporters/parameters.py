@@ -47,9 +47,9 @@ def texts_parameter(key: str, value: Json, longest: int) -> bytes | None:
     return texts_attribute(key, [each[:longest] for each in values[:MOST_TEXTS]])
 
 
-ENCODE_PARAMETER: dict[semconv.ParameterType, Callable[[str, Json, int], bytes | None]] = {
+ENCODE_PARAMETER: dict[semconv.AttributeType, Callable[[str, Json, int], bytes | None]] = {
     "double": double_parameter,
     "int": int_parameter,
-    "text": text_parameter,
-    "texts": texts_parameter,
+    "string": text_parameter,
+    "string[]": texts_parameter,
 }

@@ -23,7 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.samples import Exemplar as OpenMetricsExemplar
 
 from config.settings import Address
-from exporters.dialect import Dialect, in_dialect
+from exporters.vocabulary import Vocabulary, in_vocabulary
 from pipeline.listening import site_of
 from pipeline.telemetry import Attributes, AttributeValue, Exemplar, HistogramPoint, Metric, NumberPoint, Snapshot
 
@@ -42,7 +42,7 @@ class Prometheus:
     """Shows all metrics on a page that Prometheus reads."""
 
     listen: Address = "127.0.0.1:9464"
-    metrics: Dialect = "both"  # names of the GenAI metrics
+    metrics: Vocabulary = "both"  # names of the GenAI metrics
     # Set by the application, see exporters.resource.
     resource: Mapping[str, str] = field(default_factory=dict, metadata={"option": False})
 
@@ -88,10 +88,10 @@ class Prometheus:
 class Page:
     """What prometheus_client's encoders take: anything that collects."""
 
-    def __init__(self, resource: Mapping[str, str], snapshots: Iterable[Snapshot], dialect: Dialect) -> None:
+    def __init__(self, resource: Mapping[str, str], snapshots: Iterable[Snapshot], vocabulary: Vocabulary) -> None:
         self._resource = resource
         self._snapshots = snapshots
-        self._dialect = dialect
+        self._vocabulary = vocabulary
 
     def collect(self) -> Iterator[Family]:
         """The resource as `target_info`, then every metric."""
@@ -99,7 +99,7 @@ class Page:
         target.add_sample("target_info", {label(name): value for name, value in self._resource.items()}, 1)
         yield target
         for snapshot in self._snapshots:
-            for metric in in_dialect(snapshot.metrics, self._dialect):
+            for metric in in_vocabulary(snapshot.metrics, self._vocabulary):
                 yield family(metric)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from math import inf
 from struct import Struct
+from typing import Any
 
 COMMON_LENGTH = 128  # longer texts are not worth remembering
 INT64 = range(-(2**63), 2**63)
@@ -91,6 +93,38 @@ def texts_attribute(key: str, values: Iterable[str]) -> bytes:
     elements = [sized(b"\x0a" + sized(utf8(value))) for value in values]
     array = b"\x2a" + sized(repeated(b"\x0a", elements))
     return sized(key_field(key) + b"\x12" + sized(array))
+
+
+def value_attribute(key: str, value: Any) -> bytes:
+    """A KeyValue holding any JSON value, structured."""
+    return sized(key_field(key) + b"\x12" + sized(any_value(value)))
+
+
+def any_value(value: Any) -> bytes:
+    """An AnyValue: null is one without content, an integer too large for 64 bits a double."""
+    match value:
+        case None:
+            return b""
+        case bool():
+            return b"\x10\x01" if value else b"\x10\x00"
+        case str():
+            return b"\x0a" + sized(utf8(value))
+        case int() if value in INT64:
+            return b"\x18" + varint(value if value >= 0 else value + 2**64)
+        case int() | float():
+            return b"\x21" + pack_double(as_double(value))
+        case dict():
+            pairs = [sized(key_field(str(key)) + b"\x12" + sized(any_value(each))) for key, each in value.items()]
+            return b"\x32" + sized(repeated(b"\x0a", pairs))
+    return b"\x2a" + sized(repeated(b"\x0a", [sized(any_value(each)) for each in value]))
+
+
+def as_double(number: float) -> float:
+    """Infinity for an integer that is larger than any double."""
+    try:
+        return float(number)
+    except OverflowError:
+        return inf if number > 0 else -inf
 
 
 @lru_cache(512)

@@ -278,6 +278,12 @@ class Runner:
         finally:  # also when the runner ends meanwhile: the journal's thread still finishes them
             self.pending -= len(finished)
             self._telemetry.exchange_done.add(len(finished))
+            self._observe_delays(finished)
+
+    def _observe_delays(self, finished: Sequence[EvaluatedExchange]) -> None:
+        now = time_ns()
+        ends = [each.exchange.timing.started_at + each.exchange.timing.ended_at for each in finished]
+        self._telemetry.exchange_delay.record_many([max(now - end, 0) / 1e9 for end in ends])
 
     def _trouble(self, what: str) -> None:
         """One line now and then: trouble that can come with every exchange must not flood the log."""

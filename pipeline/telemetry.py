@@ -27,7 +27,19 @@ MAX_SERIES = 2000
 OVERFLOW: Attributes = (("otel.metric.overflow", True),)
 
 EVALUATION_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+DELAY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600)
+OVERHEAD_SECONDS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1)
 SCORES = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 2, 5, 10)
+
+MODEL = "gen_ai.request.model"
+CALL = (
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    MODEL,
+    "gen_ai.response.model",
+    "server.address",
+    "server.port",
+)
 
 logger = logging.getLogger(__name__)
 
@@ -86,10 +98,11 @@ class Instrument:
 
     kind: ClassVar[Kind]
 
-    def __init__(self, name: str, unit: str, description: str) -> None:
+    def __init__(self, name: str, unit: str, description: str, *, by: tuple[str, ...] = ()) -> None:
         self.name = name
         self.unit = unit
         self.description = description
+        self.by = by  # every attribute its points may have
 
     @property
     def bounds(self) -> tuple[float, ...]:
@@ -106,8 +119,8 @@ class Counter(Instrument):
 
     kind = "counter"
 
-    def __init__(self, name: str, unit: str, description: str) -> None:
-        super().__init__(name, unit, description)
+    def __init__(self, name: str, unit: str, description: str, *, by: tuple[str, ...] = ()) -> None:
+        super().__init__(name, unit, description, by=by)
         self._values: dict[Attributes, float] = {}
 
     def add(self, value: float, attributes: Attributes = ()) -> None:
@@ -153,8 +166,10 @@ class Histogram(Instrument):
 
     kind = "histogram"
 
-    def __init__(self, name: str, unit: str, description: str, buckets: tuple[float, ...]) -> None:
-        super().__init__(name, unit, description)
+    def __init__(
+        self, name: str, unit: str, description: str, buckets: tuple[float, ...], *, by: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(name, unit, description, by=by)
         self._bounds = buckets
         self._series: dict[Attributes, Series] = {}
         self.refused = 0
@@ -206,8 +221,8 @@ class Observed(Instrument):
     are ours, never the caller's, so nothing bounds their number.
     """
 
-    def __init__(self, kind: Kind, name: str, unit: str, description: str) -> None:
-        super().__init__(name, unit, description)
+    def __init__(self, kind: Kind, name: str, unit: str, description: str, *, by: tuple[str, ...] = ()) -> None:
+        super().__init__(name, unit, description, by=by)
         self.kind = kind  # type: ignore[misc]  # the one instrument whose objects differ
         self._sources: list[Callable[[], Iterable[Observation]]] = []
 
@@ -257,139 +272,249 @@ def has_points(metric: Metric) -> bool:
 
 
 class Telemetry(Instruments):
-    """Sidelight's own health, one line an instrument; attributes in braces.
+    """Sidelight's own health, one line an instrument.
 
-    The sums: capture.offered = exchange.accepted + capture.refused + what is in the hand-off; exchange.accepted =
-    exchange.done + journal.pending; every done exchange has one evaluation.outcomes for each evaluator; and for each
-    exporter, what was offered + restored = sent + send_failed + enqueue_failed + queue_size.
+    The sums: proxy.requests + proxy.capture_parts = capture.offered + proxy.active_requests; capture.offered =
+    exchange.accepted + capture.refused + what is in the hand-off; exchange.accepted = exchange.done +
+    journal.pending; every done exchange has one evaluation.outcomes for each evaluator; and for each exporter, what was
+    offered + restored = sent + send_failed + enqueue_failed + queue_size.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        # {worker}, and {reason} for refused; the proxy processes keep them
-        self.capture_offered = Observed("counter", "sidelight.capture.offered", "{capture}", "Captures finished.")
+        # The proxy processes keep these; they see them through the hand-off.
+        self.capture_offered = Observed(
+            "counter", "sidelight.capture.offered", "{capture}", "Captures finished.", by=("worker",)
+        )
         self.capture_refused = Observed(
-            "counter", "sidelight.capture.refused", "{capture}", "Captures lost on the way."
+            "counter", "sidelight.capture.refused", "{capture}", "Captures lost on the way.", by=("worker", "reason")
         )
-        self.capture_cut = Observed("counter", "sidelight.capture.cut", "{body}", "Copies of bodies cut at the limit.")
-        # {wire}, {}, {kind}
-        self.exchange_accepted = Counter("sidelight.exchange.accepted", "{exchange}", "Exchanges the pipeline took on.")
+        self.capture_cut = Observed(
+            "counter", "sidelight.capture.cut", "{body}", "Copies of bodies cut at the limit.", by=("worker",)
+        )
+        self.exchange_accepted = Counter(
+            "sidelight.exchange.accepted", "{exchange}", "Exchanges the pipeline took on.", by=("wire",)
+        )
         self.exchange_done = Counter("sidelight.exchange.done", "{exchange}", "Exchanges evaluated and handed on.")
-        self.decode_errors = Counter("sidelight.decode.errors", "{exchange}", "Exchanges only partly readable.")
-        # {evaluator, outcome, reason?}
-        self.evaluation_outcomes = Counter(
-            "sidelight.evaluation.outcomes", "{outcome}", "Outcomes, one for each exchange and evaluator."
+        self.exchange_delay = Histogram(
+            "sidelight.exchange.delay",
+            "s",
+            "From the end of an exchange until it was evaluated and handed on.",
+            DELAY_SECONDS,
         )
-        # {evaluator, outcome, gen_ai.request.model?}
+        self.decode_errors = Counter(
+            "sidelight.decode.errors", "{exchange}", "Exchanges only partly readable.", by=("kind",)
+        )
+        self.evaluation_outcomes = Counter(
+            "sidelight.evaluation.outcomes",
+            "{outcome}",
+            "Outcomes, one for each exchange and evaluator.",
+            by=("evaluator", "outcome", "reason"),
+        )
         self.evaluation_represented = Counter(
             "sidelight.evaluation.represented",
             "{exchange}",
             "Exchanges the outcomes stand for: each outcome counted with its sampling weight.",
+            by=("evaluator", "outcome", MODEL),
         )
-        # {evaluator}
         self.evaluation_duration = Histogram(
-            "sidelight.evaluation.duration", "s", "Time one evaluator took for one exchange.", EVALUATION_SECONDS
+            "sidelight.evaluation.duration",
+            "s",
+            "Time one evaluator took for one exchange.",
+            EVALUATION_SECONDS,
+            by=("evaluator",),
         )
-        # {evaluator, gen_ai.evaluation.name, gen_ai.request.model?}
-        self.evaluation_score = Histogram("sidelight.evaluation.score", "1", "Scores that evaluators gave.", SCORES)
-        # {source, wire, upstream}
+        self.evaluation_score = Histogram(
+            "sidelight.evaluation.score",
+            "1",
+            "Scores that evaluators gave.",
+            SCORES,
+            by=("evaluator", "gen_ai.evaluation.name", MODEL),
+        )
         self.usage_exchanges = Counter(
-            "sidelight.usage.exchanges", "{exchange}", "GenAI exchanges by who counted their tokens."
+            "sidelight.usage.exchanges",
+            "{exchange}",
+            "GenAI exchanges by who counted their tokens.",
+            by=("source", "wire", "upstream"),
         )
-        # GenAI attributes and {gen_ai.token.type}
         self.usage_estimated_tokens = Counter(
             "sidelight.usage.estimated_tokens",
             "{token}",
             "Tokens of exchanges whose provider reported none, estimated.",
+            by=(*CALL, "gen_ai.token.type"),
         )
-        # {upstream, wire, stream}
         self.usage_lost = Observed(
-            "gauge", "sidelight.usage.lost", "1", "1 where a provider used to report usage and stopped."
+            "gauge",
+            "sidelight.usage.lost",
+            "1",
+            "1 where a provider used to report usage and stopped.",
+            by=("upstream", "wire", "stream"),
         )
-        # GenAI attributes and {estimated}
-        self.cost_total = Counter("sidelight.cost", "{USD}", "What exchanges cost, where that is known.")
-        # {gen_ai.request.model?}
+        self.cost_total = Counter(
+            "sidelight.cost", "{USD}", "What exchanges cost, where that is known.", by=(*CALL, "estimated")
+        )
         self.cost_unknown = Counter(
-            "sidelight.cost.unknown", "{exchange}", "Exchanges with tokens whose price is not known."
+            "sidelight.cost.unknown", "{exchange}", "Exchanges with tokens whose price is not known.", by=(MODEL,)
         )
-        # {reason}
-        self.worker_restarts = Counter("sidelight.worker.restarts", "{restart}", "Evaluation workers replaced.")
-        # {exporter}, {exporter, error.type}
-        self.exporter_sent = Counter("sidelight.exporter.sent", "{exchange}", "Exchanges a destination took.")
+        self.worker_restarts = Counter(
+            "sidelight.worker.restarts", "{restart}", "Evaluation workers replaced.", by=("reason",)
+        )
+        self.exporter_sent = Counter(
+            "sidelight.exporter.sent", "{exchange}", "Exchanges a destination took.", by=("exporter",)
+        )
         self.exporter_send_failed = Counter(
-            "sidelight.exporter.send_failed", "{exchange}", "Exchanges given up: the destination did not take them."
+            "sidelight.exporter.send_failed",
+            "{exchange}",
+            "Exchanges given up: the destination did not take them.",
+            by=("exporter", "error.type"),
         )
         self.exporter_enqueue_failed = Counter(
-            "sidelight.exporter.enqueue_failed", "{exchange}", "Exchanges refused because the queue was full."
+            "sidelight.exporter.enqueue_failed",
+            "{exchange}",
+            "Exchanges refused because the queue was full.",
+            by=("exporter",),
         )
         self.exporter_restored = Counter(
-            "sidelight.exporter.restored", "{exchange}", "Exchanges that were on disk when the exporter started."
+            "sidelight.exporter.restored",
+            "{exchange}",
+            "Exchanges that were on disk when the exporter started.",
+            by=("exporter",),
         )
         self.exporter_rejected = Counter(
-            "sidelight.exporter.rejected", "{item}", "Spans, records or points refused from requests that were taken."
+            "sidelight.exporter.rejected",
+            "{item}",
+            "Spans, records or points refused from requests that were taken.",
+            by=("exporter",),
         )
-        self.exporter_retries = Counter("sidelight.exporter.retries", "{retry}", "Batches that had to be sent again.")
+        self.exporter_retries = Counter(
+            "sidelight.exporter.retries", "{retry}", "Batches that had to be sent again.", by=("exporter",)
+        )
         self.exporter_queue_size = Observed(
-            "updown", "sidelight.exporter.queue_size", "{exchange}", "Exchanges waiting or on their way."
+            "updown",
+            "sidelight.exporter.queue_size",
+            "{exchange}",
+            "Exchanges waiting or on their way.",
+            by=("exporter",),
         )
         self.exporter_queue_capacity = Observed(
-            "updown", "sidelight.exporter.queue_capacity", "{exchange}", "Exchanges the queue may hold."
+            "updown",
+            "sidelight.exporter.queue_capacity",
+            "{exchange}",
+            "Exchanges the queue may hold.",
+            by=("exporter",),
         )
         self.exporter_disk_size = Observed(
-            "updown", "sidelight.exporter.queue_disk_size", "By", "What waits on disk for a destination that is away."
+            "updown",
+            "sidelight.exporter.queue_disk_size",
+            "By",
+            "What waits on disk for a destination that is away.",
+            by=("exporter",),
         )
         self.exporter_disk_capacity = Observed(
-            "updown", "sidelight.exporter.queue_disk_capacity", "By", "What may wait on disk."
+            "updown", "sidelight.exporter.queue_disk_capacity", "By", "What may wait on disk.", by=("exporter",)
         )
         self.journal_pending = Observed(
             "updown", "sidelight.journal.pending", "{exchange}", "Exchanges written and not yet evaluated."
         )
-        # {operation}
-        self.journal_failed = Counter("sidelight.journal.failed", "{exchange}", "Exchanges the journal could not keep.")
-        # {worker}
-        self.proxy_requests = Observed("counter", "sidelight.proxy.requests", "{request}", "Requests taken on.")
-        self.proxy_refusals = Observed("counter", "sidelight.proxy.refusals", "{request}", "Answers of our own.")
+        self.journal_failed = Counter(
+            "sidelight.journal.failed", "{exchange}", "Exchanges the journal could not keep.", by=("operation",)
+        )
+        # These too are the proxies' own.
+        self.proxy_requests = Observed(
+            "counter", "sidelight.proxy.requests", "{request}", "Requests taken on.", by=("worker",)
+        )
+        self.proxy_refusals = Observed(
+            "counter", "sidelight.proxy.refusals", "{request}", "Answers of our own.", by=("worker",)
+        )
         self.proxy_invalid_requests = Observed(
-            "counter", "sidelight.proxy.invalid_requests", "{request}", "Requests that were not valid HTTP."
+            "counter",
+            "sidelight.proxy.invalid_requests",
+            "{request}",
+            "Requests that were not valid HTTP.",
+            by=("worker",),
         )
         self.proxy_rejected_connections = Observed(
-            "counter", "sidelight.proxy.rejected_connections", "{connection}", "Connections over the limit."
+            "counter",
+            "sidelight.proxy.rejected_connections",
+            "{connection}",
+            "Connections over the limit.",
+            by=("worker",),
         )
         self.proxy_failures = Observed(
-            "counter", "sidelight.proxy.failures", "{request}", "Requests whose upstream failed."
+            "counter", "sidelight.proxy.failures", "{request}", "Requests whose upstream failed.", by=("worker",)
         )
         self.proxy_client_disconnects = Observed(
-            "counter", "sidelight.proxy.client_disconnects", "{request}", "Requests whose client left first."
+            "counter",
+            "sidelight.proxy.client_disconnects",
+            "{request}",
+            "Requests whose client left first.",
+            by=("worker",),
         )
         self.proxy_capture_parts = Observed(
-            "counter", "sidelight.proxy.capture_parts", "{capture}", "Captures of connections that were still going on."
+            "counter",
+            "sidelight.proxy.capture_parts",
+            "{capture}",
+            "Captures of connections that were still going on.",
+            by=("worker",),
         )
         self.proxy_compared_answers = Observed(
             "counter",
             "sidelight.proxy.compared_answers",
             "{response}",
             "Whole answers, compared as they came and left.",
+            by=("worker",),
         )
         self.proxy_mismatched_answers = Observed(
-            "counter", "sidelight.proxy.mismatched_answers", "{response}", "Answers that left otherwise than they came."
+            "counter",
+            "sidelight.proxy.mismatched_answers",
+            "{response}",
+            "Answers that left otherwise than they came.",
+            by=("worker",),
         )
         self.proxy_active_requests = Observed(
-            "updown", "sidelight.proxy.active_requests", "{request}", "Requests under way."
+            "updown", "sidelight.proxy.active_requests", "{request}", "Requests under way.", by=("worker",)
         )
         self.proxy_client_connections = Observed(
-            "updown", "sidelight.proxy.client_connections", "{connection}", "Open client connections."
+            "updown", "sidelight.proxy.client_connections", "{connection}", "Open client connections.", by=("worker",)
         )
         self.proxy_upstream_connections = Observed(
-            "updown", "sidelight.proxy.upstream_connections", "{connection}", "Open upstream connections."
+            "updown",
+            "sidelight.proxy.upstream_connections",
+            "{connection}",
+            "Open upstream connections.",
+            by=("worker",),
         )
         self.proxy_capture_memory = Observed(
-            "updown", "sidelight.proxy.capture_memory", "By", "Memory that copies under way take."
+            "updown", "sidelight.proxy.capture_memory", "By", "Memory that copies under way take.", by=("worker",)
         )
-        # {process}
-        self.process_memory = Observed("gauge", "sidelight.process.memory", "By", "Resident memory of each process.")
-        # {instrument}
+        self.proxy_overhead = Histogram(
+            "sidelight.proxy.overhead",
+            "s",
+            "From a whole request head until it was sent on, the wait for a new connection included.",
+            OVERHEAD_SECONDS,
+        )
+        self.loop_lag = Observed(
+            "gauge",
+            "sidelight.loop.lag",
+            "s",
+            "The latest that anything was on an event loop in the last ten seconds.",
+            by=("process",),
+        )
+        self.process_memory = Observed(
+            "gauge", "sidelight.process.memory", "By", "Resident memory of each process.", by=("process",)
+        )
+        self.process_cpu_time = Observed(
+            "counter", "sidelight.process.cpu_time", "s", "CPU time that each process has taken.", by=("process",)
+        )
+        self.process_uptime = Observed(
+            "gauge", "sidelight.process.uptime", "s", "How long each process has lived.", by=("process",)
+        )
         self.measurement_refused = Observed(
-            "counter", "sidelight.measurement.refused", "{measurement}", "Negative or non-finite measurements left out."
+            "counter",
+            "sidelight.measurement.refused",
+            "{measurement}",
+            "Negative or non-finite measurements left out.",
+            by=("instrument",),
         )
         self.measurement_refused.observe(lambda: refusals(self))
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 QUARTER = 900 * 10**9  # ns; prices change at quarters of an hour, if they hang on the time of day
 MOST_PRICES = 2048  # kept, of models × tiers × quarters
-STATED = {"openrouter": "openrouter.cost"}  # provider → the attribute in which it says what the call cost
-CITATIONS = "perplexity.citation_tokens"
+STATED = {"openrouter": "sidelight.openrouter.cost"}  # provider → the attribute in which it says what the call cost
+CITATIONS = "sidelight.perplexity.citation_tokens"
 UNITS = {  # records.DETAILS → what is priced
     "text.input_tokens": "input_text_tokens",
     "image.input_tokens": "input_image_tokens",

@@ -49,7 +49,7 @@ class AnthropicBatches(JsonApi):
         if call.method != "POST" or not call.path.endswith("/batches"):
             return Asked()
         requests = shapes.items(call.body.get("requests"))
-        return Asked(operation="create_batch", attributes={"anthropic.batch.requests": str(len(requests))})
+        return Asked(operation="create_batch", attributes={"sidelight.batch.requests": str(len(requests))})
 
     def answer(self, call: Call, shapes: Shapes) -> Answer:
         return BatchAnswer(shapes)
@@ -109,4 +109,4 @@ class ResultsAnswer:
 
 
 def _counted(outcomes: dict[str, int | None] | Counter[str]) -> dict[str, str]:
-    return {f"anthropic.batch.{name}": str(count) for name, count in outcomes.items() if count is not None}
+    return {f"sidelight.batch.{name}": str(count) for name, count in outcomes.items() if count is not None}

@@ -220,8 +220,8 @@ class MessageAnswer:
             usage=_usage(self._usage, self._shapes),
             attributes=given(
                 {
-                    "anthropic.response.service_tier": self._shapes.text(self._usage.get("service_tier")),
-                    "anthropic.response.speed": self._shapes.text(self._usage.get("speed")),
+                    "sidelight.response.service_tier": self._shapes.text(self._usage.get("service_tier")),
+                    "sidelight.response.speed": self._shapes.text(self._usage.get("speed")),
                 }
             ),
         )

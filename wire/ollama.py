@@ -226,5 +226,5 @@ def usage_of(last: dict[str, Any], shapes: Shapes) -> Usage:
 
 def durations_of(last: dict[str, Any], shapes: Shapes) -> dict[str, str]:
     """Where the time went, in nanoseconds, as attributes."""
-    counts = {f"ollama.{name}": shapes.count(last.get(name)) for name in DURATIONS}
+    counts = {f"sidelight.ollama.{name}": shapes.count(last.get(name)) for name in DURATIONS}
     return {name: str(count) for name, count in counts.items() if count is not None}

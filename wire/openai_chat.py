@@ -249,7 +249,7 @@ class ChatAnswer:
                 {
                     "openai.response.service_tier": text(heard.get("service_tier")),
                     "openai.response.system_fingerprint": text(heard.get("system_fingerprint")),
-                    "openrouter.provider": text(heard.get("provider")),
+                    "sidelight.openrouter.provider": text(heard.get("provider")),
                     "gen_ai.response.status": "queued" if deferred else None,
                     **usage_attributes(self._usage),
                 }

@@ -120,7 +120,10 @@ def timed(usage: Usage, timings: Mapping[str, Any], shapes: Shapes) -> Usage:
 
 def usage_attributes(usage: Mapping[str, Any]) -> dict[str, str]:
     """What a server says of usage that is no count of the conventions': OpenRouter's price, Perplexity's citations."""
-    told = {"openrouter.cost": usage.get("cost"), "perplexity.citation_tokens": usage.get("citation_tokens")}
+    told = {
+        "sidelight.openrouter.cost": usage.get("cost"),
+        "sidelight.perplexity.citation_tokens": usage.get("citation_tokens"),
+    }
     return {name: str(value) for name, value in told.items() if type(value) in (int, float)}
 
 

@@ -74,5 +74,5 @@ class ModerationAnswer:
             response_id=self._shapes.text(answer.get("id")),
             response_model=self._shapes.text(answer.get("model")),
             usage=token_usage(record(answer.get("usage")), ("prompt", "completion"), self._shapes),
-            attributes=given({"openai.moderation.flagged": ",".join(flagged) or None}),
+            attributes=given({"sidelight.moderation.flagged": ",".join(flagged) or None}),
         )

@@ -12,7 +12,7 @@ from exporters.otlp_coding import REQUESTS, Json, Protobuf, hex_of
 from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, encode, request, resource_field
 from exporters.otlp_metrics import metrics_request
 from exporters.otlp_sender import Signal
-from exporters.otlp_span import Limits
+from exporters.otlp_span import Telling
 from pipeline.records import EvaluatedExchange, Evaluation, LedgerEntry
 from pipeline.telemetry import Telemetry
 from tests.support.otlp_receiver import from_json
@@ -25,7 +25,7 @@ ENTRY = LedgerEntry("refusal", "fail", evaluations=(Evaluation("refusal", 0.5, "
 
 def requests(evaluated: EvaluatedExchange) -> dict[Signal, bytes]:
     resource = resource_field({"service.name": "bot"})
-    spans, logs = encode(evaluated, Limits("full"))
+    spans, logs = encode(evaluated, Telling("full"))
     measure = Measure(Telemetry())
     measure.record(evaluated)
     return {

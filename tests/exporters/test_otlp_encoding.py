@@ -16,7 +16,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Limits, encode, request, resource_field
+from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Telling, encode, request, resource_field
 from pipeline.records import Cost, EvaluatedExchange, Evaluation, Http, LedgerEntry, Message, Part, TraceContext, Usage
 from tests.support.otlp_receiver import logs_in, spans_in
 from tests.support.records import MS, STARTED_AT, TRACE, an_evaluated_exchange, an_exchange, answer, reported
@@ -26,19 +26,19 @@ TRACE_ID, SERVER_ID, CLIENT_ID = map(bytes.fromhex, (TRACE.trace_id, TRACE.serve
 ENDED_AT = STARTED_AT + 41 * MS
 
 
-def trace_request(*batch: EvaluatedExchange, limits: Limits = Limits()) -> Any:  # noqa: B008
-    items = [encode(evaluated, limits)[0] for evaluated in batch]
+def trace_request(*batch: EvaluatedExchange, telling: Telling = Telling()) -> Any:  # noqa: B008
+    items = [encode(evaluated, telling)[0] for evaluated in batch]
     return ExportTraceServiceRequest.FromString(request(resource_field(RESOURCE), SPAN_SCOPES, items))
 
 
-def logs_request(*batch: EvaluatedExchange, limits: Limits = Limits()) -> Any:  # noqa: B008
-    items = [encode(evaluated, limits)[1] for evaluated in batch]
+def logs_request(*batch: EvaluatedExchange, telling: Telling = Telling()) -> Any:  # noqa: B008
+    items = [encode(evaluated, telling)[1] for evaluated in batch]
     return ExportLogsServiceRequest.FromString(request(resource_field(RESOURCE), LOG_SCOPES, items))
 
 
-def spans(evaluated: EvaluatedExchange, limits: Limits = Limits()) -> dict[str, dict[str, Any]]:  # noqa: B008
+def spans(evaluated: EvaluatedExchange, telling: Telling = Telling()) -> dict[str, dict[str, Any]]:  # noqa: B008
     """The spans by kind, evaluations by name."""
-    found = list(spans_in(trace_request(evaluated, limits=limits)))
+    found = list(spans_in(trace_request(evaluated, telling=telling)))
     return {span["name"] if span["kind"] == "INTERNAL" else span["kind"]: span for span in found}
 
 
@@ -216,6 +216,7 @@ def test_a_whole_trace_request_equals_the_official_classes() -> None:
         attributes=key_values(
             **EVALUATION_ATTRIBUTES,
             **{"sidelight.evaluation.outcome": "pass", "sidelight.exchange.id": exchange.id},
+            **{"sidelight.sampling.weight": 4.0},
         ),
     )
     theirs = ExportTraceServiceRequest(
@@ -296,7 +297,7 @@ def test_a_trace_its_caller_does_not_sample_says_so() -> None:
 def test_a_linked_evaluation_is_the_root_of_its_own_trace_and_points_at_the_call() -> None:
     trace = msgspec.structs.replace(TRACE, tracestate="v=1")
     evaluated = an_evaluated_exchange(exchange=an_exchange(trace=trace), entries=(an_entry(), an_entry(evaluator="b")))
-    message = trace_request(evaluated, limits=Limits(evaluation_spans="linked"))
+    message = trace_request(evaluated, telling=Telling(evaluation_spans="linked"))
     *others, first, second = (s for each in message.resource_spans[0].scope_spans for s in each.spans)
     assert {span.trace_id for span in others} == {TRACE_ID}
     assert len({TRACE_ID, first.trace_id, second.trace_id}) == 3
@@ -305,13 +306,13 @@ def test_a_linked_evaluation_is_the_root_of_its_own_trace_and_points_at_the_call
         assert list(span.links) == [Span.Link(trace_id=TRACE_ID, span_id=CLIENT_ID, trace_state="v=1", flags=0x101)]
     child = trace_request(evaluated).resource_spans[0].scope_spans[2].spans[0]
     assert (first.span_id, first.name, first.attributes) == (child.span_id, child.name, child.attributes)
-    assert message == trace_request(evaluated, limits=Limits(evaluation_spans="linked"))
+    assert message == trace_request(evaluated, telling=Telling(evaluation_spans="linked"))
 
 
 def test_evaluations_without_spans_are_events_alone() -> None:
     evaluated = an_evaluated_exchange(entries=(an_entry(),))
-    assert set(spans(evaluated, Limits(evaluation_spans="none"))) == {"SERVER", "CLIENT"}
-    assert len(list(logs_in(logs_request(evaluated, limits=Limits(evaluation_spans="none"))))) == 1
+    assert set(spans(evaluated, Telling(evaluation_spans="none"))) == {"SERVER", "CLIENT"}
+    assert len(list(logs_in(logs_request(evaluated, telling=Telling(evaluation_spans="none"))))) == 1
 
 
 def test_ids_are_the_same_at_every_delivery_and_differ_between_evaluations() -> None:
@@ -378,7 +379,7 @@ def test_a_client_that_left_is_told_as_cancelled() -> None:
 
 def test_a_choice_that_never_finished_has_the_finish_reason_error() -> None:
     broken_off = evaluated_as(output_messages=(answer("a"), answer("b", None)))
-    attributes = spans(broken_off, Limits("full"))["CLIENT"]["attributes"]
+    attributes = spans(broken_off, Telling("full"))["CLIENT"]["attributes"]
     assert attributes["gen_ai.response.finish_reasons"] == ["stop", "error"]
     messages = json.loads(attributes["gen_ai.output.messages"])
     assert [message["finish_reason"] for message in messages] == ["stop", "error"]
@@ -421,7 +422,7 @@ def test_no_content_leaves_by_default() -> None:
 
 
 def test_content_leaves_as_json_texts_when_allowed() -> None:
-    client = spans(a_canary(), Limits("full"))["CLIENT"]
+    client = spans(a_canary(), Telling("full"))["CLIENT"]
     attributes = client["attributes"]
     assert json.loads(attributes["gen_ai.system_instructions"]) == [{"type": "text", "content": "canary"}]
     assert json.loads(attributes["gen_ai.input.messages"])[0]["role"] == "user"
@@ -431,8 +432,8 @@ def test_content_leaves_as_json_texts_when_allowed() -> None:
 
 
 def test_an_exporter_that_may_tell_redacted_texts_gets_no_full_ones() -> None:
-    assert "canary" not in str(trace_request(a_canary(content="full"), limits=Limits("redacted")))
-    assert "canary" in str(trace_request(a_canary(content="redacted"), limits=Limits("redacted")))
+    assert "canary" not in str(trace_request(a_canary(content="full"), telling=Telling("redacted")))
+    assert "canary" in str(trace_request(a_canary(content="redacted"), telling=Telling("redacted")))
 
 
 def test_huge_values_are_cut() -> None:
@@ -446,7 +447,7 @@ def test_huge_values_are_cut() -> None:
         parameters={"stop_sequences": [huge] * 100, "reasoning.level": huge},
         input_messages=(Message("user", (Part("text", content=huge),)),),
     )
-    message = trace_request(an_evaluated_exchange(exchange=exchange), limits=Limits("full", 1000))
+    message = trace_request(an_evaluated_exchange(exchange=exchange), telling=Telling("full", 1000))
     assert len(message.SerializeToString()) < 100_000
     [client] = [span for span in spans_in(message) if span["kind"] == "CLIENT"]
     assert len(client["name"]) <= 256
@@ -516,8 +517,9 @@ def test_whatever_a_client_sent_the_official_classes_can_read_it(
         input_messages=(Message(texts[5], (Part("text", content=texts[4]),)),),
     )
     evaluated = EvaluatedExchange(exchange, (an_entry(evaluations=tuple(evaluations)),))
-    assert len(list(spans_in(trace_request(evaluated, limits=Limits("full"))))) == 2 + len(evaluations)
-    assert len(list(logs_in(logs_request(evaluated)))) == len(evaluations)
+    assert len(list(spans_in(trace_request(evaluated, telling=Telling("full"))))) == 2 + len(evaluations)
+    told = [record["event_name"] for record in logs_in(logs_request(evaluated))]
+    assert told.count("gen_ai.evaluation.result") == len(evaluations)
 
 
 def test_estimated_tokens_are_never_told_under_the_conventions_names() -> None:

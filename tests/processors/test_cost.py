@@ -96,7 +96,7 @@ BILLS: dict[str, tuple[Exchange, float]] = {
             "anthropic",
             "claude-haiku-4-5",
             reported(1000, 100),
-            attributes={"anthropic.response.service_tier": "batch"},
+            attributes={"sidelight.response.service_tier": "batch"},
         ),
         (1000 * 0.5 + 100 * 2.5) / 1e6,
     ),
@@ -174,7 +174,7 @@ BILLS: dict[str, tuple[Exchange, float]] = {
             "perplexity",
             "sonar-deep-research",
             reported(100, 5000, reasoning=4000, web_searches=20),
-            attributes={"perplexity.citation_tokens": "3000"},
+            attributes={"sidelight.perplexity.citation_tokens": "3000"},
         ),
         (100 * 2 + 1000 * 8 + 4000 * 3 + 3000 * 2) / 1e6 + 20 * 0.005,
     ),
@@ -276,7 +276,7 @@ def test_ones_own_price_goes_before_every_other(tmp_path: Path) -> None:
     priced = pricer.price(a_call("openai", "gpt-4o", reported(MILLION, MILLION)))
     assert priced.cost == Cost(total=3.0, input=1.0, output=2.0, source="override")
     assert total(a_call("openai", "gpt-5", reported(MILLION, 0)), pricer) == pytest.approx(1.25)
-    stated = a_call("openrouter", "x", reported(MILLION, 0), attributes={"openrouter.cost": "0.1"})
+    stated = a_call("openrouter", "x", reported(MILLION, 0), attributes={"sidelight.openrouter.cost": "0.1"})
     assert total(stated, pricer) == 5.0
 
 
@@ -301,18 +301,22 @@ def test_ones_own_price_begins_on_its_day(tmp_path: Path) -> None:
 
 
 def test_what_the_provider_says_goes_before_its_list_price() -> None:
-    stated = a_call("openrouter", "openai/gpt-4o", reported(1000, 500), attributes={"openrouter.cost": "0.00421"})
+    stated = a_call(
+        "openrouter", "openai/gpt-4o", reported(1000, 500), attributes={"sidelight.openrouter.cost": "0.00421"}
+    )
     assert LISTED.price(stated).cost == Cost(total=0.00421, input=0.0, output=0.0, source="provider")
 
 
 @pytest.mark.parametrize("said", ["nan", "inf", "-1", "soon"])
 def test_a_stated_cost_that_is_none_is_not_believed(said: str) -> None:
-    exchange = a_call("openrouter", "openai/gpt-4o", reported(1000, 500), attributes={"openrouter.cost": said})
+    exchange = a_call(
+        "openrouter", "openai/gpt-4o", reported(1000, 500), attributes={"sidelight.openrouter.cost": said}
+    )
     assert total(exchange) == pytest.approx(0.0075)
 
 
 def test_a_cost_stated_by_others_is_not_believed() -> None:
-    exchange = a_call("openai", "gpt-4o", reported(1000, 500), attributes={"openrouter.cost": "9"})
+    exchange = a_call("openai", "gpt-4o", reported(1000, 500), attributes={"sidelight.openrouter.cost": "9"})
     assert total(exchange) == pytest.approx(0.0075)
 
 

@@ -51,6 +51,44 @@ def test_the_decision_is_the_one_of_the_trace_id(trace_id: str, ratio: float) ->
     assert (decided.kept == "ratio") is Sample(ratio).in_ratio(trace_id)
 
 
+def state_after(ratio: float, tracestate: str | None = None, **changes: Any) -> str | None:
+    return Sample(ratio).decide(of_trace("f" * 32, tracestate, **changes)).exchange.trace.tracestate
+
+
+@pytest.mark.parametrize(
+    ("ratio", "before", "after"),
+    [
+        (1.0, None, None),
+        (1.0, "vendor=1", "vendor=1"),
+        (0.5, None, "ot=th:8"),
+        (0.25, None, "ot=th:c"),
+        (0.5, "vendor=1, other=2", "ot=th:8,vendor=1,other=2"),
+        (0.5, "vendor=1,ot=rv:ffffffffffffff;th:0", "ot=th:8;rv:ffffffffffffff,vendor=1"),
+        (0.5, "ot=th:c", "ot=th:c"),
+        (0.5, "ot=th:nonsense", "ot=th:8"),
+        (0.5, "ot=", "ot=th:8"),
+    ],
+)
+def test_what_is_kept_says_with_which_probability(ratio: float, before: str | None, after: str | None) -> None:
+    assert state_after(ratio, before) == after
+
+
+def test_what_a_rule_keeps_is_certain() -> None:
+    assert state_after(0.25, error_type="500") == "ot=th:0"
+    assert state_after(0.25, "ot=th:8", error_type="500") == "ot=th:8"
+
+
+@given(TRACE_IDS, st.floats(0.001, 0.999))
+def test_the_threshold_agrees_with_the_decision_and_its_weight(trace_id: str, ratio: float) -> None:
+    decided = Sample(ratio).decide(of_trace(trace_id))
+    state = decided.exchange.trace.tracestate
+    assert (state is None) is (decided.kept == "sampled_out")
+    if state is not None:
+        threshold = int(state.removeprefix("ot=th:").ljust(14, "0"), 16)
+        assert int(trace_id[-14:], 16) >= threshold
+        assert decided.weight == pytest.approx(2**56 / (2**56 - threshold))
+
+
 def test_explicit_randomness_in_tracestate_goes_before_the_trace_id() -> None:
     low, high = "0" * 32, "f" * 32
     assert Sample(0.5).decide(of_trace(low, "x=1, ot=th:8;rv:ffffffffffffff")).kept == "ratio"

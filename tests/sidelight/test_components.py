@@ -10,7 +10,7 @@ import pytest
 
 from config.load import settings_from
 from exporters.otlp_encoding import encode
-from exporters.otlp_span import Limits
+from exporters.otlp_span import Telling
 from pipeline.errors import ConfigError
 from pipeline.records import EvaluatedExchange, Exchange, text_of
 from pipeline.runner import unchanged, without_content
@@ -190,7 +190,7 @@ def test_what_waits_on_disk_is_told_as_it_would_have_been_told_at_once(left: Any
         {"proxy": PROXY, "processors": {"redact": {"content": left}}, "exporters": {"otlp": {"content": content}}}
     )
     components = build_components(settings)
-    form, limits = queued_form(settings, components, "otlp"), Limits(content)
+    form, limits = queued_form(settings, components, "otlp"), Telling(content)
     for exchange in (each for case in CASES for each in exchanges_of(read_case(case))):
         exchange = components.redact.redact(exchange)
         waited = msgspec.msgpack.decode(msgspec.msgpack.encode(form(exchange)), type=Exchange)

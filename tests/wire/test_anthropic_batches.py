@@ -53,21 +53,21 @@ def results(*kinds: object, **changes: Any) -> Capture:
 def test_outcomes_are_counted_by_kind() -> None:
     exchange = decode(results("succeeded", "errored", "succeeded", "expired"))
     assert exchange.attributes == {
-        "anthropic.batch.succeeded": "2",
-        "anthropic.batch.errored": "1",
-        "anthropic.batch.expired": "1",
+        "sidelight.batch.succeeded": "2",
+        "sidelight.batch.errored": "1",
+        "sidelight.batch.expired": "1",
     }
     assert (exchange.response_id, exchange.complete, exchange.decode_error) == ("b", True, None)
 
 
 def test_unknown_outcome_is_left_out() -> None:
-    assert decode(results("astonished", "succeeded")).attributes == {"anthropic.batch.succeeded": "1"}
+    assert decode(results("astonished", "succeeded")).attributes == {"sidelight.batch.succeeded": "1"}
 
 
 @pytest.mark.parametrize("kind", [5, {}, ["succeeded"]])
 def test_outcome_that_is_none_is_named(kind: object) -> None:
     exchange = decode(results(kind, "succeeded"))
-    assert (exchange.decode_error, exchange.attributes) == ("unexpected_shape", {"anthropic.batch.succeeded": "1"})
+    assert (exchange.decode_error, exchange.attributes) == ("unexpected_shape", {"sidelight.batch.succeeded": "1"})
 
 
 def test_results_cut_short_are_not_complete() -> None:
@@ -80,7 +80,7 @@ def test_batch_is_what_the_library_reads() -> None:
     capture = read_case("anthropic_batches/retrieve")
     batch, attributes = MessageBatch.model_validate_json(capture.response_body), decode(capture).attributes
     counted = batch.request_counts.model_dump()
-    assert {f"anthropic.batch.{name}": str(count) for name, count in counted.items()}.items() <= attributes.items()
+    assert {f"sidelight.batch.{name}": str(count) for name, count in counted.items()}.items() <= attributes.items()
     assert (batch.processing_status, attributes["gen_ai.response.status"]) == ("ended", "completed")
 
 
@@ -88,4 +88,4 @@ def test_results_are_what_the_library_reads() -> None:
     capture = read_case("anthropic_batches/results")
     lines = capture.response_body.splitlines()
     kinds = Counter(MessageBatchIndividualResponse.model_validate_json(line).result.type for line in lines)
-    assert decode(capture).attributes == {f"anthropic.batch.{kind}": str(count) for kind, count in kinds.items()}
+    assert decode(capture).attributes == {f"sidelight.batch.{kind}": str(count) for kind, count in kinds.items()}

@@ -51,8 +51,8 @@ def test_searches_told_beside_the_usage_count() -> None:
 @pytest.mark.parametrize(
     ("usage", "attributes"),
     [
-        ({"cost": 0.5}, {"openrouter.cost": "0.5"}),
-        ({"cost": {"total_cost": 1}, "citation_tokens": 7}, {"perplexity.citation_tokens": "7"}),
+        ({"cost": 0.5}, {"sidelight.openrouter.cost": "0.5"}),
+        ({"cost": {"total_cost": 1}, "citation_tokens": 7}, {"sidelight.perplexity.citation_tokens": "7"}),
         ({"cost": True}, {}),
     ],
 )

@@ -15,7 +15,7 @@ from tests.wire.cases import read_case
 from wire import decode
 from wire.openai_moderations import OpenAIModerations
 
-FLAGGED = "openai.moderation.flagged"
+FLAGGED = "sidelight.moderation.flagged"
 
 
 def a_call(**changes: Any) -> Capture:

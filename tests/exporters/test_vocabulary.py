@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from exporters.dialect import in_dialect
 from exporters.measure import Measure
+from exporters.vocabulary import in_vocabulary
 from pipeline.records import Usage
 from pipeline.telemetry import Metric, Telemetry
 from tests.support.records import an_evaluated_exchange, an_exchange
@@ -14,8 +14,8 @@ def metrics() -> tuple[Metric, ...]:
     return measure.snapshot().metrics
 
 
-def by_name(dialect: str) -> dict[str, Metric]:
-    told = in_dialect(metrics(), dialect)  # type: ignore[arg-type]
+def by_name(vocabulary: str) -> dict[str, Metric]:
+    told = in_vocabulary(metrics(), vocabulary)  # type: ignore[arg-type]
     assert len({metric.name for metric in told}) == len(told)
     return {metric.name: metric for metric in told}
 
@@ -45,8 +45,8 @@ def test_both_has_every_name_of_either() -> None:
     assert set(by_name("both")) == set(by_name("latest")) | set(by_name("legacy"))
 
 
-def test_http_metrics_are_the_same_in_every_dialect() -> None:
+def test_http_metrics_are_the_same_in_every_vocabulary() -> None:
     measured = metrics()
     http = [metric for metric in measured if metric.name.startswith("http.")]
-    for told in (in_dialect(measured, "latest"), in_dialect(measured, "legacy"), in_dialect(measured, "both")):
+    for told in (in_vocabulary(measured, "latest"), in_vocabulary(measured, "legacy"), in_vocabulary(measured, "both")):
         assert [metric for metric in told if metric.name.startswith("http.")] == http
