@@ -9,6 +9,7 @@ from typing import Self
 
 from exporters.measure import Measure
 from exporters.otlp import Otlp
+from pipeline.condition import Condition
 from pipeline.errors import PartialSuccess, Permanent, Retryable
 from pipeline.telemetry import Telemetry
 
@@ -23,7 +24,7 @@ class MetricsLoop:
         self._exporter = exporter
         self._telemetry = telemetry
         self._measure = measure
-        self._working = True
+        self.condition = Condition()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"metrics of {self._name}")
@@ -45,10 +46,11 @@ class MetricsLoop:
         try:
             await self._exporter.export_metrics(self._measure.snapshot(), self._telemetry.snapshot())
         except (Retryable, Permanent, PartialSuccess) as error:
-            if self._working:
+            if self.condition.error is None:
                 log.warning("metrics of %s: %s", self._name, error)
-            self._working = False
-        except Exception:
+            self.condition.failing(f"metrics: {error}", permanent=isinstance(error, Permanent))
+        except Exception as error:
             log.exception("metrics of %s: failed", self._name)
+            self.condition.failing(f"metrics: {type(error).__name__}", permanent=True)
         else:
-            self._working = True
+            self.condition.well()

@@ -24,6 +24,7 @@ from prometheus_client.samples import Exemplar as OpenMetricsExemplar
 
 from config.settings import Address
 from exporters.vocabulary import Vocabulary, in_vocabulary
+from pipeline.condition import Condition
 from pipeline.listening import site_of
 from pipeline.telemetry import Attributes, AttributeValue, Exemplar, HistogramPoint, Metric, NumberPoint, Snapshot
 
@@ -47,13 +48,13 @@ class Prometheus:
     resource: Mapping[str, str] = field(default_factory=dict, metadata={"option": False})
 
     @asynccontextmanager
-    async def serving(self, read: Read) -> AsyncIterator[None]:
+    async def serving(self, read: Read, condition: Condition) -> AsyncIterator[None]:
         """Listen while the block lasts; an address that is taken is waited for, and costs nothing but the page."""
         app = web.Application()
         app.router.add_get("/metrics", self._answer_with(read))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        listening = asyncio.ensure_future(self._listen(runner))
+        listening = asyncio.ensure_future(self._listen(runner, condition))
         try:
             yield
         finally:
@@ -61,18 +62,18 @@ class Prometheus:
             await asyncio.gather(listening, return_exceptions=True)
             await runner.cleanup()
 
-    async def _listen(self, runner: web.AppRunner) -> None:
-        told = False
+    async def _listen(self, runner: web.AppRunner, condition: Condition) -> None:
         while True:
             try:
                 await site_of(runner, self.listen).start()
             except OSError as error:
-                if not told:
-                    reason = os.strerror(error.errno) if error.errno else str(error)
-                    log.error("prometheus: cannot listen on %s: %s", self.listen, reason)
-                told = True
+                problem = f"cannot listen on {self.listen}: {os.strerror(error.errno) if error.errno else error}"
+                if condition.error is None:
+                    log.error("prometheus: %s", problem)
+                condition.failing(problem)
                 await asyncio.sleep(AGAIN)
             else:
+                condition.well()
                 return
 
     def _answer_with(self, read: Read) -> Any:

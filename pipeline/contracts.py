@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Protocol, runtime_checkable
 
+from pipeline.condition import Condition
 from pipeline.records import Capture, EvaluatedExchange, Evaluation, Exchange
 from pipeline.telemetry import Snapshot
 
@@ -54,8 +55,10 @@ class Processor(Protocol):
 class MetricsPage(Protocol):
     """An exporter that does not tell but is asked, and only for metrics. A frozen dataclass as well."""
 
-    def serving(self, read: Callable[[], Iterable[Snapshot]]) -> AbstractAsyncContextManager[None]:
-        """Answer while the block lasts, each time with what `read` gives then."""
+    def serving(
+        self, read: Callable[[], Iterable[Snapshot]], condition: Condition
+    ) -> AbstractAsyncContextManager[None]:
+        """Answer while the block lasts, each time with what `read` gives then; `condition` says whether it can."""
         ...
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from pipeline.condition import Condition
 from pipeline.contracts import Exporter
 from pipeline.errors import PartialSuccess, Permanent, Retryable
 from pipeline.queues import Memory, Queue
@@ -94,7 +95,7 @@ class Delivery:
     ) -> None:
         """`linger` s at most a batch waits to be filled; on exit, what is left has `drain` s to get through."""
         self.name = name
-        self.problem: str | None = None  # what the destination last complained of; None: the last export went well
+        self.condition = Condition()  # of the destination, by the last export
         self._exporter = exporter
         self._telemetry = telemetry
         self._queue = Memory(QUEUE_SIZE) if queue is None else queue
@@ -156,7 +157,7 @@ class Delivery:
     ) -> None:
         self._queue.close()
         try:
-            kept_anyway = self._queue.spilled and self.problem is not None  # the destination is away
+            kept_anyway = self._queue.spilled and self.condition.error is not None  # the destination is away
             await asyncio.wait((self._task,), timeout=0 if kept_anyway else self._drain)
         finally:
             self._task.cancel()
@@ -189,7 +190,7 @@ class Delivery:
                     return Outcome("max_elapsed_time", str(error))
                 self._queue.spill()
                 self._progress.set()
-                self._note(str(error))
+                self._note(str(error), permanent=False)
                 if self._queue.closed and self._queue.spilled:
                     return None  # nobody has the time to wait for it
                 self._telemetry.exporter_retries.add(1, self._attributes)
@@ -215,7 +216,7 @@ class Delivery:
             self._telemetry.exporter_rejected.add(outcome.rejected, self._attributes)
         self._count_left_out()
         if count:
-            self._note(outcome.message)
+            self._note(outcome.message, permanent=outcome.error_type is not None)
         self._progress.set()
 
     def _count_left_out(self) -> None:
@@ -237,10 +238,14 @@ class Delivery:
         if kept := len(self._queue):
             logger.warning("exporter %s: %d exchanges wait on disk for the next start", self.name, kept)
 
-    def _note(self, problem: str | None) -> None:
+    def _note(self, problem: str | None, *, permanent: bool) -> None:
         """Log when the destination's state changes, not at every failure of a long outage."""
-        if problem is not None and self.problem is None:
-            logger.warning("exporter %s: %s", self.name, problem)
-        if problem is None and self.problem is not None:
-            logger.info("exporter %s works again", self.name)
-        self.problem = problem
+        known = self.condition.error
+        if problem is not None:
+            if known is None:
+                logger.warning("exporter %s: %s", self.name, problem)
+            self.condition.failing(problem, permanent=permanent)
+        else:
+            if known is not None:
+                logger.info("exporter %s works again", self.name)
+            self.condition.well()

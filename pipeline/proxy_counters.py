@@ -21,4 +21,5 @@ SUMS: Final = (
     "mismatched_answers",  # of which left otherwise than they came
 )
 LEVELS: Final = ("active_requests", "client_connections", "upstream_connections", "capture_memory")
-NAMES: Final = SUMS + LEVELS
+LAG: Final = ("loop_lag",)  # microseconds
+NAMES: Final = SUMS + LEVELS + LAG

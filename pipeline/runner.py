@@ -24,6 +24,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline import frame
+from pipeline.condition import Condition
 from pipeline.records import Capture, EvaluatedExchange, Exchange, LedgerEntry
 from pipeline.telemetry import Telemetry
 from pipeline.workers import WorkerPool
@@ -101,6 +102,7 @@ class Runner:
         self.stages = stages
         self.pool: WorkerPool  # set by whoever wires: the pool is built with `on_done`
         self.pending = 0  # accepted and not yet finished
+        self.journal_condition = Condition()
         self._sources = sources
         self._journal = journal
         self._telemetry = telemetry
@@ -247,7 +249,7 @@ class Runner:
         except sqlite3.Error as error:
             self._unwritten |= {exchange.id: (exchange, body) for exchange, body in rows}
             self._telemetry.journal_failed.add(len(rows), (("operation", "add"),))
-            self._trouble(f"journal: {error}")
+            self._unwritable(error)
 
     # -- back -----------------------------------------------------------------------------------------------------
 
@@ -274,7 +276,9 @@ class Runner:
             await asyncio.shield(self._journal.finish(finished))
         except sqlite3.Error as error:
             self._telemetry.journal_failed.add(len(finished), (("operation", "finish"),))
-            self._trouble(f"journal: {error}")
+            self._unwritable(error)
+        else:
+            self.journal_condition.well()
         finally:  # also when the runner ends meanwhile: the journal's thread still finishes them
             self.pending -= len(finished)
             self._telemetry.exchange_done.add(len(finished))
@@ -284,6 +288,10 @@ class Runner:
         now = time_ns()
         ends = [each.exchange.timing.started_at + each.exchange.timing.ended_at for each in finished]
         self._telemetry.exchange_delay.record_many([max(now - end, 0) / 1e9 for end in ends])
+
+    def _unwritable(self, error: sqlite3.Error) -> None:
+        self.journal_condition.failing(str(error))
+        self._trouble(f"journal: {error}")
 
     def _trouble(self, what: str) -> None:
         """One line now and then: trouble that can come with every exchange must not flood the log."""

@@ -1,4 +1,4 @@
-"""`python -m sidelight.child ROLE`: the processes behind `sidelight run`; not a command for people."""
+"""`python -m sidelight.child ROLE [NUMBER]`: the processes behind `sidelight run`; not a command for people."""
 
 from __future__ import annotations
 

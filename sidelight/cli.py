@@ -1,4 +1,4 @@
-"""The command line: sidelight run · validate · components · print-config · demo · explain."""
+"""The command line: sidelight run · validate · components · print-config · demo · explain · status · doctor."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ import uvloop
 from rich.console import Console
 
 from config.load import load, settings_from
+from config.settings import Settings
 from pipeline.errors import ConfigError
 from sidelight import __version__
-from sidelight.components import with_defaults
+from sidelight.components import build_components, with_defaults
 from sidelight.demo import run_demo
+from sidelight.doctor import examine
 from sidelight.explain import explain
 from sidelight.otel_environment import Told, told_by
 from sidelight.process import set_up_logging
 from sidelight.show import list_components, print_config
+from sidelight.status import show_status
 from sidelight.supervisor import Supervisor, settings_of
 
 DEFAULT_FILE: Final = "sidelight.yaml"
@@ -65,6 +68,14 @@ def parser() -> argparse.ArgumentParser:
     story.add_argument("id", help="an exchange's id, the beginning of one, or a trace id")
     story.add_argument("--store", metavar="FILE", help="the store (default: the configuration's)")
     add_config(story)
+
+    status = verb(verbs, "status", do_status, "how the Sidelight that runs fares")
+    status.add_argument("--health", metavar="HOST:PORT", help="its page (default: the configuration's service.health)")
+    status.add_argument("--json", action="store_true", help="the page as it is")
+    add_config(status)
+
+    text = "does everything answer that a configuration names? Sends one marked call to each OTLP backend"
+    add_config(verb(verbs, "doctor", do_doctor, text))
     return top
 
 
@@ -171,10 +182,28 @@ def do_explain(arguments: argparse.Namespace) -> int:
     return 0 if explain(Path(store), arguments.id, Console()) else 1
 
 
+def do_status(arguments: argparse.Namespace) -> int:
+    """0 when it serves, 1 when not."""
+    address = arguments.health or settings_or_defaults(arguments).service.health
+    if address is None:
+        raise ConfigError("service.health is null, so there is no page to ask; set it, and start Sidelight again")
+    return 0 if asyncio.run(show_status(address, arguments.json, Console())) else 1
+
+
+def do_doctor(arguments: argparse.Namespace) -> int:
+    """0 when all is well, 1 when not."""
+    settings = settings_from(tree_of(arguments))
+    return 0 if asyncio.run(examine(settings, build_components(settings), Console())) else 1
+
+
 def store_of(arguments: argparse.Namespace) -> str:
-    """The store of the configuration, or the default one's name when there is no configuration."""
+    return settings_or_defaults(arguments).store.path
+
+
+def settings_or_defaults(arguments: argparse.Namespace) -> Settings:
+    """Of the configuration, or the defaults when there is none."""
     file = file_of(arguments)
     tree: Mapping[str, Any] = (
         tree_from(file) if file else {"proxy": {"upstreams": {"none": {"url": "http://localhost"}}}}
     )
-    return settings_from(tree).store.path
+    return settings_from(tree)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 PR_SET_PDEATHSIG: Final = 1
+REPORT_EVERY: Final = 1.0  # seconds
 FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -63,12 +64,23 @@ def report(status_fd: int, **message: Any) -> None:
     os.write(status_fd, orjson.dumps(message) + b"\n")
 
 
+async def report_often(status_fd: int, describe: Callable[[], dict[str, Any]]) -> None:
+    """One JSON line every second, but none while the supervisor has not read the last: it may hang, we may not."""
+    pipe = os.fdopen(os.dup(status_fd), "wb", 0)
+    transport, _ = await asyncio.get_running_loop().connect_write_pipe(asyncio.BaseProtocol, pipe)
+    while not transport.is_closing():
+        if not transport.get_write_buffer_size():
+            transport.write(orjson.dumps(describe()) + b"\n")
+        await asyncio.sleep(REPORT_EVERY)
+
+
 async def start_child(
-    role: str, setup: dict[str, Any], fds: tuple[int, ...], *, stop_with_stdin: bool = True
+    name: str, setup: dict[str, Any], fds: tuple[int, ...], *, stop_with_stdin: bool = True
 ) -> asyncio.subprocess.Process:
-    """`python -m sidelight.child ROLE`, told its setup on stdin; `-P` keeps the working directory off its path."""
+    """`python -m sidelight.child ROLE [NUMBER]`, told its setup on stdin; `-P` keeps the working directory off its
+    path."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "sidelight.child", role, stdin=asyncio.subprocess.PIPE, pass_fds=fds
+        sys.executable, "-P", "-m", "sidelight.child", *name.split(), stdin=asyncio.subprocess.PIPE, pass_fds=fds
     )
     assert process.stdin
     process.stdin.write(orjson.dumps(setup | {"parent": os.getpid()}) + b"\n")

@@ -16,8 +16,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -40,6 +40,7 @@ READY_WITHIN: Final = 30.0
 PIPELINE_GRACE: Final = 60.0  # seconds the pipeline may take to finish: its evaluators, then each exporter
 PROXY_GRACE: Final = 2.0  # beyond the drain time
 RELOADABLE: Final = ("processors",)
+LONGEST_REPORT: Final = 1 << 20
 HEAD_ROOM: Final = 512 * 1024  # of a capture record, beyond its two bodies
 
 log = logging.getLogger("sidelight.supervisor")
@@ -48,13 +49,14 @@ log = logging.getLogger("sidelight.supervisor")
 class Child:
     """One supervised process: started, watched, started again with back-off."""
 
-    def __init__(self, name: str, role: str, setup: Callable[[int], dict[str, Any]], fds: tuple[int, ...]) -> None:
+    def __init__(self, name: str, setup: Callable[[int], dict[str, Any]], fds: tuple[int, ...]) -> None:
         self.name = name
         self.ready = asyncio.Event()
         self.settled = asyncio.Event()  # its first life has become ready, or has ended
         self.restarts = 0
         self.process: asyncio.subprocess.Process | None = None
-        self._role = role
+        self.told: Mapping[str, Any] = {}  # what it last said of itself, and when
+        self.told_at = 0.0
         self._setup = setup  # status fd → what the process is told
         self._fds = fds
         self._stopping = False
@@ -85,21 +87,35 @@ class Child:
         status_read, status_write = os.pipe()
         with os.fdopen(status_read, "rb") as pipe:
             try:
-                self.process = await start_child(self._role, self._setup(status_write), (*self._fds, status_write))
+                self.process = await start_child(self.name, self._setup(status_write), (*self._fds, status_write))
             finally:
                 os.close(status_write)
-            message = orjson.loads(await first_line(pipe) or b"{}")
+            error = await self._live(pipe)
+        self.ready.clear()
+        self.told = {}
+        if error is None:
+            self.settled.set()
+        return error
+
+    async def _live(self, pipe: Any) -> str | None:
+        """From its first report to its end."""
+        assert self.process
+        async with lines_of(pipe) as lines:
+            message = orjson.loads(await lines.readline() or b"{}")
             if message.get("ready"):
                 self.ready.set()
                 self.settled.set()
             if self._stopping:
                 self.terminate()
+            listening = asyncio.ensure_future(self._listen(lines))
             await self.process.wait()
-        self.ready.clear()
+            listening.cancel()
         error: str | None = message.get("error")
-        if error is None:
-            self.settled.set()
         return error
+
+    async def _listen(self, lines: asyncio.StreamReader) -> None:
+        while (line := await lines.readline()).endswith(b"\n"):  # the last may be broken off
+            self.told, self.told_at = orjson.loads(line), monotonic()
 
     def tell(self, message: dict[str, Any]) -> None:
         """One line on its stdin; a child that is being replaced is told by its setup instead."""
@@ -131,13 +147,15 @@ class Child:
             await self.process.wait()
 
 
-async def first_line(pipe: Any) -> bytes:
-    """What the child reports first, or nothing when it ends before."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+@asynccontextmanager
+async def lines_of(pipe: Any) -> AsyncIterator[asyncio.StreamReader]:
+    """What a child reports, line by line, until it ends."""
+    reader = asyncio.StreamReader(limit=LONGEST_REPORT)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
     try:
-        return await reader.readline()
+        yield reader
     finally:
         transport.close()
 
@@ -230,7 +248,7 @@ class Supervisor:
                 "salt": self._salt.hex(),
             }
 
-        child = Child("pipeline", "pipeline", setup, fds)
+        child = Child("pipeline", setup, fds)
         return child
 
     def _proxy(self, listener: socket.socket, hand_off: HandOffFds, index: int) -> Child:
@@ -245,7 +263,7 @@ class Supervisor:
                 **self._told_to_proxies(self._components),
             }
 
-        return Child(f"proxy {index}", "proxy", setup, (fd, hand_off.small, hand_off.large, hand_off.bell_write))
+        return Child(f"proxy {index}", setup, (fd, hand_off.small, hand_off.large, hand_off.bell_write))
 
     async def _start(self, stack: AsyncExitStack, pipeline: Child, proxies: list[Child]) -> list[asyncio.Task[None]]:
         """From the back: nothing is accepted before there is someone to evaluate it."""
@@ -281,7 +299,9 @@ class Supervisor:
         children = {child.name: {"ready": child.ready.is_set(), "restarts": child.restarts} for child in self._children}
         proxies = [child for child in self._children if child.name != "pipeline"]
         serving = bool(proxies) and all(child.ready.is_set() for child in proxies) and not self._draining
-        return serving, {"serving": serving, "draining": self._draining, "processes": children}
+        pipeline = next((child for child in self._children if child.name == "pipeline"), None)
+        told = {**pipeline.told, "age": round(monotonic() - pipeline.told_at, 1)} if pipeline and pipeline.told else {}
+        return serving, {"serving": serving, "draining": self._draining, "processes": children, **told}
 
     # -- signals --------------------------------------------------------------------------------------------------
 

@@ -25,19 +25,23 @@ from exporters.metrics_loop import MetricsLoop
 from exporters.otlp import Otlp
 from exporters.prometheus import Prometheus
 from exporters.resource import resource_attributes
+from pipeline.condition import Condition
 from pipeline.contracts import MetricsPage
 from pipeline.delivery import Delivery
 from pipeline.errors import ConfigError
-from pipeline.proxy_counters import NAMES
+from pipeline.loop_lag import LoopLag
+from pipeline.proxy_counters import LEVELS, NAMES, SUMS
 from pipeline.queues import Durable, Memory, Queue
 from pipeline.records import EvaluatedExchange
 from pipeline.ring import HandOffFds, HandOffReader
 from pipeline.runner import Runner, Stages
-from pipeline.telemetry import Observation, Telemetry
+from pipeline.telemetry import Observation, Snapshot, Telemetry
 from pipeline.workers import Spawn, WorkerPool
 from sidelight.components import Components, build_components, evaluators_among, queued_form, stored_form
 from sidelight.description import Description
-from sidelight.process import on_sigterm, read_lines, report, run_in_the_gaps, set_up_logging, start_child
+from sidelight.health import health
+from sidelight.process import on_sigterm, read_lines, report, report_often, run_in_the_gaps, set_up_logging, start_child
+from sidelight.processes import Processes
 from store.backlog import Backlog
 from store.journal import Journal
 from wire import exchanges_of
@@ -62,9 +66,10 @@ async def run(setup: dict[str, Any]) -> None:
     description = Description(components, salt)
     telemetry = Telemetry()
     measure = Measure(telemetry)
+    conditions: dict[str, list[Condition]] = {}
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(Journal(settings.store.path))
-        deliveries = await start_deliveries(stack, settings, components, telemetry, measure)
+        deliveries = await start_deliveries(stack, settings, components, telemetry, measure, conditions)
         runner = Runner(
             sources,
             stages_of(settings, components, description),
@@ -75,7 +80,9 @@ async def run(setup: dict[str, Any]) -> None:
             settle=all_settled(deliveries),
         )
         runner.pool = pool_for(settings, components, runner, telemetry)
+        conditions["journal"] = [runner.journal_condition]
         observe(telemetry, sources, runner)
+        observe_this_process(telemetry)
         telemetry.usage_lost.observe(description.lost)
         await stack.enter_async_context(runner.pool)
         await stack.enter_async_context(bounded_exit(runner))
@@ -84,6 +91,8 @@ async def run(setup: dict[str, Any]) -> None:
         gc.freeze()  # start-up made many objects, the price table most of them: collections need not look at them again
         gc.set_threshold(20_000, 50, 100)
         report(setup["status"], ready=True)
+        told = partial(health, conditions, deliveries, telemetry)
+        await stack.enter_async_context(background(report_often(setup["status"], told)))
         run_in_the_gaps()  # from now on; nobody should wait for a start in the gaps
         await until_stopped(stopping, [*runner.tasks, *runner.pool.tasks])
 
@@ -99,27 +108,41 @@ async def until_stopped(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[No
 
 
 async def start_deliveries(
-    stack: AsyncExitStack, settings: Settings, components: Components, telemetry: Telemetry, measure: Measure
+    stack: AsyncExitStack,
+    settings: Settings,
+    components: Components,
+    telemetry: Telemetry,
+    measure: Measure,
+    conditions: dict[str, list[Condition]],
 ) -> list[Delivery]:
-    """Open every exporter, put a queue before it, and send the metrics of those that take some."""
+    """Open every exporter, put a queue before it, and send the metrics of those that take some; each has conditions."""
     service = settings.service
     resource = resource_attributes(service.name, service.environment, service.attributes)
     deliveries = []
     for name, exporter in components.exporters.items():
+        own = conditions[f"exporters.{name}"] = []
         if isinstance(exporter, Otlp | Prometheus):
             exporter = replace(exporter, resource=resource)
         if isinstance(exporter, MetricsPage):
-            await stack.enter_async_context(exporter.serving(lambda: (measure.snapshot(), telemetry.snapshot())))
+            own.append(Condition())
+            read = partial(snapshots, measure, telemetry)
+            await stack.enter_async_context(exporter.serving(read, own[0]))
             continue
         if isinstance(exporter, AbstractAsyncContextManager):
             await stack.enter_async_context(exporter)
         if isinstance(exporter, Otlp):
-            await stack.enter_async_context(MetricsLoop(name, exporter, telemetry, measure))
+            own.append((await stack.enter_async_context(MetricsLoop(name, exporter, telemetry, measure))).condition)
         options = components.deliveries[name]
         queue = await open_queue(stack, settings, components, name, telemetry)
         delivery = Delivery(name, exporter, telemetry, queue, retry=options.retry)
+        own.append(delivery.condition)
         deliveries.append(await stack.enter_async_context(delivery))
     return deliveries
+
+
+def snapshots(measure: Measure, telemetry: Telemetry) -> tuple[Snapshot, Snapshot]:
+    """All metrics as they stand."""
+    return measure.snapshot(), telemetry.snapshot()
 
 
 async def open_queue(
@@ -299,6 +322,20 @@ def observe(telemetry: Telemetry, sources: Sequence[HandOffReader], runner: Runn
         ]
     )
     telemetry.capture_cut.observe(published("cut"))
-    for name in NAMES[NAMES.index("requests") :]:
+    for name in (*SUMS[SUMS.index("requests") :], *LEVELS):
         getattr(telemetry, f"proxy_{name}").observe(published(name))
+    telemetry.loop_lag.observe(
+        lambda: [
+            (source.counters(len(NAMES))[NAMES.index("loop_lag")] / 1e6, (("process", f"proxy {worker}"),))
+            for worker, source in enumerate(sources)
+        ]
+    )
     telemetry.journal_pending.observe(lambda: [(runner.pending, ())])
+
+
+def observe_this_process(telemetry: Telemetry) -> None:
+    """How late the loop of this process is, and what it and its kin take."""
+    lag = LoopLag()
+    lag.start()
+    telemetry.loop_lag.observe(lambda: [(lag.worst, (("process", "pipeline"),))])
+    Processes(os.getppid()).observe(telemetry)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from config.load import settings_from
+from pipeline.loop_lag import LoopLag
 from pipeline.proxy_counters import SUMS
 from pipeline.ring import RING_FULL, TOO_LARGE, HandOffFds, HandOffWriter
 from proxy.server import ProxyServer
@@ -23,9 +24,11 @@ async def run(setup: dict[str, Any]) -> None:
     set_up_logging(settings.service.log_level)
     hand_off = HandOffWriter(HandOffFds(*setup["hand_off"]))
     server = ProxyServer(settings.proxy, hand_off.offer, bytes.fromhex(setup["salt"]), setup["exposed"])
-    publish = publisher(server, hand_off)
+    lag = LoopLag()
+    publish = publisher(server, hand_off, lag)
     stopping = on_sigterm(server.close)
     control = asyncio.ensure_future(read_lines(ignore, stopping.set))
+    lag.start()
     await server.start(socket.socket(fileno=setup["listener"]))
     gc.freeze()  # what start-up made stays: collections need not look at it again
     gc.set_threshold(50_000, 50, 100)
@@ -40,7 +43,7 @@ async def run(setup: dict[str, Any]) -> None:
         control.cancel()
 
 
-def publisher(server: ProxyServer, hand_off: HandOffWriter) -> Callable[[], None]:
+def publisher(server: ProxyServer, hand_off: HandOffWriter, lag: LoopLag) -> Callable[[], None]:
     """Shows this process's counters to the pipeline; sums go on from where the process before this one died."""
     base = hand_off.published(len(SUMS))
     counters = server.counters
@@ -63,6 +66,6 @@ def publisher(server: ProxyServer, hand_off: HandOffWriter) -> Callable[[], None
             server.outbox.mismatched,
         )
         levels = (server.active_requests, server.open_connections, server.upstream_connections, server.budget.used)
-        hand_off.publish([*map(sum, zip(base, sums, strict=True)), *levels])
+        hand_off.publish([*map(sum, zip(base, sums, strict=True)), *levels, round(lag.worst * 1e6)])
 
     return publish

@@ -52,8 +52,10 @@ async def test_a_backend_that_is_away_is_one_line_until_it_is_back(caplog: pytes
     async with OtlpReceiver() as receiver:
         receiver.script.extend([Reply(status=503)] * 4)
         exporter = Otlp(endpoint=receiver.endpoint, metrics_interval=0.01)
-        async with exporter, a_loop(exporter):
+        async with exporter, a_loop(exporter) as loop:
+            await eventually(lambda: loop.condition.state == "StatusRecoverableError")
             await eventually(lambda: bool(receiver.metrics))
+            await eventually(lambda: loop.condition.state == "StatusOK")
             receiver.script.extend([Reply(status=400)] * 2)
             await eventually(lambda: not receiver.script)
     assert [record.name for record in caplog.records] == ["sidelight.exporters"] * 2

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as classic_f
 
 from exporters.measure import Measure
 from exporters.prometheus import Prometheus, family, label, plain
+from pipeline.condition import Condition
 from pipeline.telemetry import Counter, Histogram, Instruments, Observed, Snapshot, Telemetry, metric_of
 from sidelight.demo import free_addresses
 from tests.support.records import TRACE, an_evaluated_exchange
@@ -27,7 +28,7 @@ async def scraped(snapshots: Iterable[Snapshot], accept: str = OPEN_METRICS, **o
     """The page and its content type."""
     (address,) = free_addresses(1)
     page = Prometheus(listen=address, resource={"service.name": "bot"}, **options)
-    async with page.serving(lambda: snapshots), aiohttp.ClientSession() as session:
+    async with page.serving(lambda: snapshots, Condition()), aiohttp.ClientSession() as session:
         return await get(session, f"http://{address}/metrics", accept)
 
 
@@ -109,7 +110,7 @@ async def test_genai_metrics_have_the_names_that_were_asked_for(dialect: str, la
 
 async def test_there_is_one_page_and_it_is_read_only() -> None:
     (address,) = free_addresses(1)
-    async with Prometheus(listen=address).serving(tuple), aiohttp.ClientSession() as session:
+    async with Prometheus(listen=address).serving(tuple, Condition()), aiohttp.ClientSession() as session:
         await get(session, f"http://{address}/metrics", "*/*")
         async with session.get(f"http://{address}/") as response:
             assert response.status == 404
@@ -121,14 +122,17 @@ async def test_an_address_that_is_taken_is_told_once_and_waited_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("exporters.prometheus.AGAIN", 0.01)
+    condition = Condition()
     taken = socket.create_server(("127.0.0.1", 0))
     address = f"127.0.0.1:{taken.getsockname()[1]}"
-    async with Prometheus(listen=address).serving(measured), aiohttp.ClientSession() as session:
+    async with Prometheus(listen=address).serving(measured, condition), aiohttp.ClientSession() as session:
         while not caplog.records:  # noqa: ASYNC110 - somebody else's task
             await asyncio.sleep(0.001)
+        assert condition.told()["error"] == f"cannot listen on {address}: Address already in use"
         taken.close()
         text, _ = await get(session, f"http://{address}/metrics", "*/*")
         assert "sidelight_journal_pending" in text
+        assert condition.state == "StatusOK"
     (record,) = caplog.records
     assert record.message == f"prometheus: cannot listen on {address}: Address already in use"
 
@@ -137,7 +141,7 @@ async def test_it_listens_on_a_socket_file_too(tmp_path: Any) -> None:
     path = str(tmp_path / "s")
     connector = aiohttp.UnixConnector(path)
     async with (
-        Prometheus(listen=f"unix:{path}").serving(measured),
+        Prometheus(listen=f"unix:{path}").serving(measured, Condition()),
         aiohttp.ClientSession(connector=connector) as session,
     ):
         text, _ = await get(session, "http://sidelight/metrics", "*/*")

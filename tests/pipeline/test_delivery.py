@@ -234,13 +234,13 @@ async def test_an_outage_is_logged_when_it_begins_and_when_it_ends(caplog: pytes
         "exporter backend: HTTP 503",
         "exporter backend works again",
     ]
-    assert bench.delivery.problem is None
+    assert bench.delivery.condition.error is None
 
 
 async def test_the_last_complaint_is_there_to_be_asked_for() -> None:
     bench = Bench(Permanent("HTTP 401"))
     await bench.deliver(1)
-    assert bench.delivery.problem == "HTTP 401"
+    assert bench.delivery.condition.error == "HTTP 401"
 
 
 async def test_a_slow_destination_makes_nobody_wait() -> None:

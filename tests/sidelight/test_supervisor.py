@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError
-from sidelight.supervisor import Child, Supervisor, first_done, first_line, listen_tcp, listen_unix, settings_of
+from sidelight.supervisor import Child, Supervisor, first_done, lines_of, listen_tcp, listen_unix, settings_of
 
 TREE: dict[str, Any] = {
     "proxy": {"listen": "127.0.0.1:0", "upstreams": {"one": {"url": "http://127.0.0.1:9"}}},
@@ -103,8 +103,8 @@ async def test_the_first_line_is_what_a_child_reports_or_nothing(written: bytes,
     reader, writer = os.pipe()
     os.write(writer, written)
     os.close(writer)
-    with os.fdopen(reader, "rb", buffering=0) as pipe:
-        assert await first_line(pipe) == line
+    async with lines_of(os.fdopen(reader, "rb", buffering=0)) as lines:
+        assert await lines.readline() == line
 
 
 def test_settings_are_checked_with_their_components() -> None:
@@ -123,7 +123,7 @@ class Told(Child):
     """A child that only remembers what it was told."""
 
     def __init__(self) -> None:
-        super().__init__("pipeline", "pipeline", lambda status: {}, ())
+        super().__init__("pipeline", lambda status: {}, ())
         self.messages: list[dict[str, Any]] = []
 
     def tell(self, message: dict[str, Any]) -> None:
@@ -190,7 +190,7 @@ async def test_a_child_that_cannot_be_started_is_tried_again() -> None:
             child.terminate()
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    child = Child("proxy 0", "proxy", setup, ())
+    child = Child("proxy 0", setup, ())
     before = len(os.listdir("/dev/fd"))
     await child.run()
     assert (len(tries), child.restarts) == (2, 1)

@@ -79,7 +79,7 @@ class Running:
 
     def pids(self, role: str) -> list[int]:
         """The processes of this role, oldest first; the supervisor's is `process.pid`."""
-        return [pid for pid, command in members(self.process.pid).items() if command[-1:] == [role]]
+        return [pid for pid, command in members(self.process.pid).items() if role in command[-2:]]
 
     def pid(self, role: str) -> int:
         """The only process of this role."""
