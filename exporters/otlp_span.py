@@ -146,4 +146,5 @@ def upstream_attributes(evaluated: EvaluatedExchange) -> list[bytes]:
         attributes.append(flag_attribute(semconv.EXCHANGE_CANCELLED, True))
     if failures := [entry.evaluator for entry in evaluated.entries if entry.outcome == "fail"]:
         attributes.append(texts_attribute(semconv.FAILED, failures))
+        attributes += [flag_attribute(semconv.FAILED_BY + evaluator, True) for evaluator in failures]
     return attributes

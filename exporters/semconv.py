@@ -202,6 +202,9 @@ SAMPLING_WEIGHT = named("sidelight.sampling.weight", "double", "How many exchang
 SAMPLING_KEPT = named("sidelight.sampling.kept", "string", "Why it was kept: `ratio`, or a rule.")
 CONTENT_TRUNCATED = named("sidelight.content.truncated", "boolean", "Texts were cut to their limit; only true.")
 FAILED = named("sidelight.failed", "string[]", "The evaluators that failed it.")
+# Again as an attribute for each: a search for one member of a list is not to be had everywhere, as in Jaeger.
+FAILED_BY = "sidelight.failed_by."
+FAILED_BY_EACH = named(f"{FAILED_BY}<evaluator>", "boolean", "This evaluator failed it; only true.")
 EVALUATOR = named("sidelight.evaluation.evaluator", "string", "The evaluator's id in the configuration.")
 OUTCOME = named("sidelight.evaluation.outcome", "string", "`pass`, `fail`, `scored` or `error`.")
 

@@ -33,7 +33,13 @@ UPSTREAM = (
     semconv.SAMPLING_WEIGHT,
     semconv.SAMPLING_KEPT,
 )
-FOUND = (semconv.DECODE_ERROR, semconv.EXCHANGE_COMPLETE, semconv.EXCHANGE_CANCELLED, semconv.FAILED)
+FOUND = (
+    semconv.DECODE_ERROR,
+    semconv.EXCHANGE_COMPLETE,
+    semconv.EXCHANGE_CANCELLED,
+    semconv.FAILED,
+    semconv.FAILED_BY_EACH,
+)
 CONTENT = (
     semconv.SYSTEM_INSTRUCTIONS,
     semconv.INPUT_MESSAGES,

@@ -14,8 +14,10 @@ from typing import Any, Final, NoReturn
 import uvloop
 from rich.console import Console
 
+from config.build import build_one
 from config.load import load, settings_from
 from config.settings import Settings
+from exporters.otlp import Otlp
 from pipeline.errors import ConfigError
 from sidelight import __version__
 from sidelight.components import build_components, with_defaults
@@ -63,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     demo = verb(verbs, "demo", do_demo, "see it work: a simulated endpoint, traffic, evaluations; offline")
     demo.add_argument("--calls", type=int, default=240, help="calls to make (240)")
     demo.add_argument("--keep", action="store_true", help="keep the folder with the store")
+    demo.add_argument("--otlp", metavar="URL", help="tell this collector or backend everything, over HTTP")
 
     story = verb(verbs, "explain", do_explain, "tell the story of one exchange")
     story.add_argument("id", help="an exchange's id, the beginning of one, or a trace id")
@@ -174,7 +177,9 @@ def do_print_config(arguments: argparse.Namespace) -> int:
 def do_demo(arguments: argparse.Namespace) -> int:
     if arguments.calls < 1:
         raise ConfigError("--calls: at least 1")
-    return asyncio.run(run_demo(arguments.calls, arguments.keep, Console()))
+    if arguments.otlp:
+        build_one(("--otlp",), {"endpoint": arguments.otlp}, Otlp)
+    return asyncio.run(run_demo(arguments.calls, arguments.keep, arguments.otlp, Console()))
 
 
 def do_explain(arguments: argparse.Namespace) -> int:

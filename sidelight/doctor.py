@@ -235,7 +235,7 @@ def what_to_look_for(service: str, evaluated: EvaluatedExchange) -> str:
 Where it was taken, look for the trace {evaluated.exchange.trace.trace_id} of the service {service}:
 
     POST /v1/chat/completions                 SERVER
-    └─ chat {MARK}             CLIENT    sidelight.failed = ["{MARK}.bad"]
+    └─ chat {MARK}             CLIENT    sidelight.failed_by.{MARK}.bad = true
        ├─ evaluate {MARK}.good INTERNAL  pass, 1.0
        └─ evaluate {MARK}.bad  INTERNAL  fail, 0.0
 

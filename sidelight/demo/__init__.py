@@ -31,6 +31,7 @@ START_TIMEOUT = 30.0  # s, each child
 SETTLE_TIMEOUT = 30.0  # s after the last call until everything is evaluated
 TERMINATED = 128 + signal.SIGTERM
 LOG = "sidelight.log"
+SERVICE = "sidelight-demo"
 LOG_LINES_SHOWN = 20
 SLOW = 1.2  # s; an ordinary answer takes a tenth to a half of that at SPEED
 
@@ -42,6 +43,7 @@ class Place:
     folder: Path
     proxy: str  # host:port
     health: str  # host:port
+    otlp: str | None = None  # a collector or backend that is told everything
 
     @property
     def store(self) -> Path:
@@ -56,8 +58,10 @@ class Place:
         return self.folder / LOG
 
 
-async def run_demo(calls: int, keep: bool, console: Console) -> int:
+async def run_demo(calls: int, keep: bool, otlp: str | None, console: Console) -> int:
     """Run the demo with `calls` calls and print its report; `keep` leaves the temporary folder in place.
+
+    `otlp` is the endpoint of a collector or backend, over HTTP, that gets all the telemetry.
 
     0 when every call sent is an exchange in the store with one outcome of each evaluator, 1 when not or when a child
     did not start, 143 after SIGTERM.
@@ -65,7 +69,8 @@ async def run_demo(calls: int, keep: bool, console: Console) -> int:
     folder = Path(tempfile.mkdtemp(prefix="sidelight-demo-"))
     try:
         with terminable() as terminated:
-            return await demonstrated(calls, keep, console, folder)
+            proxy, health = free_addresses(2)
+            return await demonstrated(calls, keep, console, Place(folder, proxy, health, otlp))
     except ChildFailed as failure:
         console.print(Text(f"{failure}\n{log_end(folder)}"))
         return 1
@@ -78,8 +83,7 @@ async def run_demo(calls: int, keep: bool, console: Console) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def demonstrated(calls: int, keep: bool, console: Console, folder: Path) -> int:
-    place = Place(folder, *free_addresses(2))
+async def demonstrated(calls: int, keep: bool, console: Console, place: Place) -> int:
     console.print("Starting a simulated LLM endpoint, and Sidelight in front of it.")
     simulator = ("sidelight.demo.simulator", "--port", "0", "--speed", str(SPEED))
     async with python_child(*simulator, log=place.log, piped=True) as endpoint:
@@ -100,6 +104,7 @@ async def send(calls: int, console: Console, place: Place) -> None:
 
 def config(upstream: str, place: Place) -> Json:
     """Sidelight's settings for the demo: keep everything, ask all the default evaluators."""
+    backend = {"otlp": {"endpoint": place.otlp}} if place.otlp else {}
     return {
         "proxy": {"listen": place.proxy, "upstreams": {"simulator": {"url": upstream}}},
         "processors": {
@@ -113,8 +118,8 @@ def config(upstream: str, place: Place) -> Json:
             "latency": {"max_duration": SLOW, "max_time_to_first_chunk": SLOW},
             "tool_arguments": {},
         },
-        "exporters": {"store": {"path": str(place.store)}},
-        "service": {"name": "sidelight-demo", "health": place.health},
+        "exporters": {"store": {"path": str(place.store)}, **backend},
+        "service": {"name": SERVICE, "health": place.health},
     }
 
 
@@ -144,6 +149,8 @@ def conclude(console: Console, place: Place, calls: int, sums: LedgerSums | None
     if sums is None:
         raise ChildFailed("Sidelight wrote no store.")
     report.print_report(console, place.store, keep)
+    if place.otlp:
+        report.print_where_to_look(console, place.otlp, SERVICE)
     outcomes = sum(sums.outcomes.values())
     adds_up = sums.done == calls and not sums.pending and sums.balanced
     verdict = "the numbers add up" if adds_up else "the numbers do not add up"

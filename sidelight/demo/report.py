@@ -99,6 +99,12 @@ def failing_line(failure: Failure) -> Text:
     return Text.assemble(("  " + failure.exchange_id, "cyan"), "  ", (failure.evaluator, "red"), f": {reason}")
 
 
+def print_where_to_look(console: Console, endpoint: str, service: str) -> None:
+    """In the backend that was told."""
+    told = f"\n{endpoint} was told everything. In Jaeger: service {service}, tag sidelight.failed_by.refusal=true."
+    console.print(Text(told), soft_wrap=True)
+
+
 def command() -> str:
     """What to type here: by its name where the shell finds it, else by its place in this environment."""
     return "sidelight" if shutil.which("sidelight") else os.path.relpath(Path(sys.executable).with_name("sidelight"))

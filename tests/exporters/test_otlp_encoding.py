@@ -343,9 +343,12 @@ def test_an_evaluator_that_failed_is_told_even_without_an_evaluation() -> None:
 
 
 def test_a_failed_verdict_is_no_error_but_can_be_searched_for() -> None:
-    found = spans(an_evaluated_exchange(entries=(an_entry(outcome="fail"),)))
+    entries = tuple(an_entry(evaluator=name, outcome="fail") for name in ("refusal", "judge/strict"))
+    found = spans(an_evaluated_exchange(entries=entries))
     assert found["evaluate refusal"]["status"] == Status.STATUS_CODE_UNSET
-    assert found["CLIENT"]["attributes"]["sidelight.failed"] == ["refusal"]
+    attributes = found["CLIENT"]["attributes"]
+    assert attributes["sidelight.failed"] == ["refusal", "judge/strict"]
+    assert attributes["sidelight.failed_by.refusal"] is attributes["sidelight.failed_by.judge/strict"] is True
 
 
 # Status

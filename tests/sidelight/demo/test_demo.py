@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from sidelight.demo.traffic import planned
+from tests.support.otlp_receiver import OtlpReceiver
 
 CALLS = 60
 FAILING = {  # evaluator → the scenarios it must fail, and nothing else, but that a busy machine is slow of its own
@@ -111,6 +112,16 @@ async def test_a_demo_that_is_interrupted_leaves_nothing_behind(
         await demo.process.communicate()
         assert demo.process.returncode not in (0, None)
         assert await asyncio.to_thread(demo.left_behind) == []
+
+
+async def test_a_backend_that_is_named_is_told_every_call(tmp_path: Path) -> None:
+    async with OtlpReceiver() as receiver, a_demo(tmp_path, "--calls", "20", "--otlp", receiver.endpoint) as demo:
+        output, _ = await demo.process.communicate()
+        text = output.decode()
+        assert demo.process.returncode == 0, text
+        assert f"{receiver.endpoint} was told everything" in text
+        assert sum(span["kind"] == "SERVER" for span in receiver.spans) == 20
+        assert {request.signal for request in receiver.requests} == {"traces", "metrics", "logs"}
 
 
 async def test_a_kept_demo_leaves_its_store_and_no_process(tmp_path: Path) -> None:
