@@ -29,7 +29,7 @@ from exporters.content import Content
 from exporters.otlp_coding import Json, Protobuf
 from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Encoded, encode, request, resource_field
 from exporters.otlp_http import Compression, HttpSender
-from exporters.otlp_metrics import metrics_request
+from exporters.otlp_metrics import Histograms, metrics_request
 from exporters.otlp_sender import Sender, Signal, TooLarge
 from exporters.otlp_span import DialectName, EvaluationSpans, Event, Telling
 from exporters.resource import product_version
@@ -68,6 +68,7 @@ class Otlp:
     metrics: Vocabulary = "both"  # names of the GenAI metrics
     metrics_interval: Duration = 15.0
     temporality: Temporality = "cumulative"  # delta: for backends that add up themselves
+    histograms: Histograms = "explicit"  # exponential: buckets that fit themselves to what is measured
     certificate: str | None = None  # PEM file with the authorities to trust; None: the system's
     client_certificate: str | None = None  # PEM file
     client_key: str | None = None  # PEM file
@@ -116,7 +117,7 @@ class Otlp:
         """Deliver metrics; raises as `export` does. Nothing needs a second try: the next snapshot says it all."""
         deltas = self._open.deltas
         told = deltas.since_last(snapshots) if self.temporality == "delta" else snapshots
-        body = metrics_request(self.resource, told, self.metrics, self.temporality)
+        body = metrics_request(self.resource, told, self.metrics, self.temporality, self.histograms)
         if "metrics" not in self.signals or not body:
             return
         rejected, message = await self._open.sender.send("metrics", body)

@@ -6,11 +6,15 @@ A snapshot is sent a few times a minute, so the encoder's price does not matter 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
+    Buckets,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
     Gauge,
     HistogramDataPoint,
     MetricsData,
@@ -27,7 +31,10 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from exporters import semconv
 from exporters.temporality import Temporality
 from exporters.vocabulary import Vocabulary, in_vocabulary
+from pipeline.exponential import ExponentialBuckets
 from pipeline.telemetry import Exemplar, HistogramPoint, Metric, NumberPoint, Snapshot
+
+Histograms = Literal["explicit", "exponential"]
 
 TEMPORALITIES: dict[Temporality, AggregationTemporality] = {
     "cumulative": AggregationTemporality.CUMULATIVE,
@@ -40,6 +47,7 @@ def metrics_request(
     snapshots: Iterable[Snapshot],
     vocabulary: Vocabulary,
     temporality: Temporality = "cumulative",
+    histograms: Histograms = "explicit",
 ) -> bytes:
     """An ExportMetricsServiceRequest holding every metric under the names of `vocabulary`; empty when there is none.
 
@@ -49,7 +57,9 @@ def metrics_request(
     by_scope: dict[semconv.Scope, list[SdkMetric]] = {}
     for snapshot in snapshots:
         for metric in in_vocabulary(snapshot.metrics, vocabulary):
-            by_scope.setdefault(semconv.scope_of(metric.name), []).append(sdk_metric(metric, snapshot, added_up))
+            by_scope.setdefault(semconv.scope_of(metric.name), []).append(
+                sdk_metric(metric, snapshot, added_up, histograms)
+            )
     if not by_scope:
         return b""
     scopes = [
@@ -60,15 +70,29 @@ def metrics_request(
     return bytes(encode_metrics(data).SerializeToString())
 
 
-def sdk_metric(metric: Metric, snapshot: Snapshot, added_up: AggregationTemporality) -> SdkMetric:
-    return SdkMetric(metric.name, metric.description, metric.unit, sdk_data(metric, snapshot, added_up))
+def sdk_metric(
+    metric: Metric, snapshot: Snapshot, added_up: AggregationTemporality, histograms: Histograms
+) -> SdkMetric:
+    data = (
+        sdk_histogram(metric, snapshot, added_up, histograms)
+        if metric.kind == "histogram"
+        else sdk_numbers(metric, snapshot, added_up)
+    )
+    return SdkMetric(metric.name, metric.description, metric.unit, data)
 
 
-def sdk_data(metric: Metric, snapshot: Snapshot, added_up: AggregationTemporality) -> Sum | Gauge | SdkHistogram:
+def sdk_histogram(
+    metric: Metric, snapshot: Snapshot, added_up: AggregationTemporality, histograms: Histograms
+) -> SdkHistogram | ExponentialHistogram:
+    points = [point for point in metric.points if isinstance(point, HistogramPoint)]
+    if histograms == "exponential":
+        counted = [(point, point.exponential) for point in points if point.exponential]
+        return ExponentialHistogram([exponential_point(*each, snapshot) for each in counted], added_up)
+    return SdkHistogram([histogram_point(point, metric, snapshot) for point in points], added_up)
+
+
+def sdk_numbers(metric: Metric, snapshot: Snapshot, added_up: AggregationTemporality) -> Sum | Gauge:
     """Sums that may fall are cumulative in either case."""
-    if metric.kind == "histogram":
-        points = (point for point in metric.points if isinstance(point, HistogramPoint))
-        return SdkHistogram([histogram_point(point, metric, snapshot) for point in points], added_up)
     numbers = number_points(metric, snapshot)
     if metric.kind == "gauge":
         return Gauge(numbers)
@@ -93,6 +117,26 @@ def histogram_point(point: HistogramPoint, metric: Metric, snapshot: Snapshot) -
         sum=point.sum,
         bucket_counts=point.bucket_counts,
         explicit_bounds=metric.bounds,
+        min=point.min,  # type: ignore[arg-type]  # None leaves the field out
+        max=point.max,  # type: ignore[arg-type]
+        exemplars=[sdk_exemplar(exemplar) for exemplar in point.exemplars],
+    )
+
+
+def exponential_point(
+    point: HistogramPoint, buckets: ExponentialBuckets, snapshot: Snapshot
+) -> ExponentialHistogramDataPoint:
+    return ExponentialHistogramDataPoint(
+        attributes=dict(point.attributes),
+        start_time_unix_nano=snapshot.started_at,
+        time_unix_nano=snapshot.time,
+        count=point.count,
+        sum=point.sum,
+        scale=buckets.scale,
+        zero_count=buckets.zero_count,
+        positive=Buckets(buckets.offset, buckets.counts),
+        negative=Buckets(0, ()),
+        flags=0,
         min=point.min,  # type: ignore[arg-type]  # None leaves the field out
         max=point.max,  # type: ignore[arg-type]
         exemplars=[sdk_exemplar(exemplar) for exemplar in point.exemplars],

@@ -67,4 +67,5 @@ def gained_by_histogram(now: HistogramPoint, told: HistogramPoint | None, before
     if not any(counts):
         return None
     exemplars = tuple(exemplar for exemplar in now.exemplars if exemplar.time > before)
-    return HistogramPoint(now.attributes, sum(counts), now.sum - told.sum, None, None, counts, exemplars)
+    exponential = now.exponential.less(told.exponential) if now.exponential and told.exponential else now.exponential
+    return HistogramPoint(now.attributes, sum(counts), now.sum - told.sum, None, None, counts, exemplars, exponential)

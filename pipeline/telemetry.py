@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
+from pipeline.exponential import Exponential, ExponentialBuckets
+
 AttributeValue: TypeAlias = str | int | float | bool
 Attributes: TypeAlias = tuple[tuple[str, AttributeValue], ...]
 Observation: TypeAlias = tuple[float, Attributes]
@@ -72,6 +74,7 @@ class HistogramPoint:
     max: float | None
     bucket_counts: tuple[int, ...]
     exemplars: tuple[Exemplar, ...]
+    exponential: ExponentialBuckets | None = None  # the same measurements, where somebody wants them so
 
 
 class Metric(NamedTuple):
@@ -143,9 +146,10 @@ class Counter(Instrument):
 class Series:
     """One attribute set of a histogram."""
 
-    __slots__ = ("bucket_counts", "exemplars", "max", "min", "sum")
+    __slots__ = ("bucket_counts", "exemplars", "exponential", "max", "min", "sum")
 
-    def __init__(self, buckets: int) -> None:
+    def __init__(self, buckets: int, exponential: bool) -> None:
+        self.exponential = Exponential() if exponential else None
         self.bucket_counts = [0] * buckets
         self.exemplars: dict[int, tuple[float, int, str, str]] = {}
         self.sum = 0.0
@@ -155,7 +159,8 @@ class Series:
     def point(self, attributes: Attributes) -> HistogramPoint:
         counts = tuple(self.bucket_counts)
         exemplars = tuple(Exemplar(*self.exemplars[bucket]) for bucket in sorted(self.exemplars))
-        return HistogramPoint(attributes, sum(counts), self.sum, self.min, self.max, counts, exemplars)
+        exponential = self.exponential.buckets() if self.exponential else None
+        return HistogramPoint(attributes, sum(counts), self.sum, self.min, self.max, counts, exemplars, exponential)
 
 
 class Histogram(Instrument):
@@ -172,6 +177,7 @@ class Histogram(Instrument):
         super().__init__(name, unit, description, by=by)
         self._bounds = buckets
         self._series: dict[Attributes, Series] = {}
+        self.exponential = False  # count exponentially as well; to be set before the first measurement
         self.refused = 0
 
     @property
@@ -191,6 +197,8 @@ class Histogram(Instrument):
             series.min = value
         if value > series.max:
             series.max = value
+        if series.exponential is not None:
+            series.exponential.record(value)
         if trace_id is not None:
             series.exemplars[bucket] = (value, time.time_ns(), trace_id, span_id)
 
@@ -202,13 +210,15 @@ class Histogram(Instrument):
         counts, bounds = series.bucket_counts, self._bounds
         for value in values:
             counts[bisect_left(bounds, value)] += 1
+            if series.exponential is not None:
+                series.exponential.record(value)
         series.sum += sum(values)
         series.min = min(series.min, min(values))
         series.max = max(series.max, max(values))
 
     def _admit(self, attributes: Attributes) -> Series:
         key = attributes if len(self._series) < MAX_SERIES - 1 else OVERFLOW
-        return self._series.setdefault(key, Series(len(self._bounds) + 1))
+        return self._series.setdefault(key, Series(len(self._bounds) + 1, self.exponential))
 
     def points(self) -> Sequence[HistogramPoint]:
         return [series.point(attributes) for attributes, series in self._series.items()]
@@ -247,6 +257,12 @@ class Instruments:
 
     def __init__(self) -> None:
         self.started_at = time.time_ns()
+
+    def count_exponentially(self) -> None:
+        """Every histogram as well; before anything is measured."""
+        for value in vars(self).values():
+            if isinstance(value, Histogram):
+                value.exponential = True
 
     def snapshot(self) -> Snapshot:
         """Every instrument with at least one point, in the table's order."""

@@ -82,6 +82,11 @@ def temporality(value: str) -> str:
     return "delta" if preference == "lowmemory" else preference
 
 
+def histograms(value: str) -> str:
+    """Without the words that both share."""
+    return one_of("explicit_bucket_histogram", "base2_exponential_bucket_histogram")(value).split("_")[-3]
+
+
 def boolean(value: str) -> bool:
     """Only `true` is true."""
     return value.lower() == "true"
@@ -113,5 +118,6 @@ VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     f"{PREFIX}CLIENT_CERTIFICATE": ("client_certificate", str),
     f"{PREFIX}INSECURE": ("insecure", boolean),
     f"{PREFIX}METRICS_TEMPORALITY_PREFERENCE": ("temporality", temporality),
+    f"{PREFIX}METRICS_DEFAULT_HISTOGRAM_AGGREGATION": ("histograms", histograms),
     "OTEL_METRIC_EXPORT_INTERVAL": ("metrics_interval", milliseconds),
 }

@@ -28,8 +28,8 @@ is under `sidelight.`.
 
 A caller's trace is continued, and the upstream is told the CLIENT span (`trace_context` of an upstream changes that).
 Which evaluators failed a call is on its CLIENT span: all in a list, `sidelight.failed`, and each for itself, so that a
-search in Jaeger finds it: look for the tag `sidelight.failed_by.refusal=true`. A backend without spans finds the same in
-the events.
+search finds it: in Jaeger look for the tag `sidelight.failed_by.refusal=true`. A backend without spans finds the same
+in the events.
 
 Sampling is consistent (`ot=th:…` in the trace state where `processors.sample.ratio` is below 1): the same traces are
 kept here, by the SDKs and by a Collector, and `sidelight.sampling.weight` says how many calls each stands for.

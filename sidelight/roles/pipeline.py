@@ -67,6 +67,9 @@ async def run(setup: dict[str, Any]) -> None:
     telemetry = Telemetry()
     measure = Measure(telemetry)
     conditions: dict[str, list[Condition]] = {}
+    if any(isinstance(each, Otlp) and each.histograms == "exponential" for each in components.exporters.values()):
+        telemetry.count_exponentially()
+        measure.instruments.count_exponentially()
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(Journal(settings.store.path))
         deliveries = await start_deliveries(stack, settings, components, telemetry, measure, conditions)

@@ -38,6 +38,8 @@ def otlp(environment: dict[str, str]) -> Otlp:
         ("TIMEOUT", "2500", "timeout", 2.5),
         ("INSECURE", "TRUE", "insecure", True),
         ("INSECURE", "1", "insecure", False),
+        ("METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram", "histograms", "exponential"),
+        ("METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram", "histograms", "explicit"),
         ("METRICS_TEMPORALITY_PREFERENCE", "delta", "temporality", "delta"),
         ("METRICS_TEMPORALITY_PREFERENCE", "LowMemory", "temporality", "delta"),
     ],
