@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
+from exporters.otlp_evaluations import Judgement
 from exporters.otlp_span import Telling
-from pipeline.records import EvaluatedExchange, Evaluation, Exchange
+from pipeline.records import EvaluatedExchange, Exchange
 
 
 class Dialect(Protocol):
@@ -25,5 +26,5 @@ class Dialect(Protocol):
     def content(self, exchange: Exchange, telling: Telling) -> list[bytes]:
         """Its texts; asked only where they may be told."""
 
-    def evaluation(self, evaluation: Evaluation, telling: Telling) -> list[bytes]:
-        """What an evaluation's span has besides."""
+    def evaluation(self, judgement: Judgement, telling: Telling) -> list[bytes]:
+        """What an evaluation's span says of it; `judgement.attributes` are the conventions' words."""

@@ -56,8 +56,7 @@ def encode(evaluated: EvaluatedExchange, telling: Telling) -> tuple[Encoded, Enc
     if telling.evaluation_spans != "none":
         linked = telling.evaluation_spans == "linked"
         evaluations = [
-            evaluation_span(exchange, each, dialect.evaluation(each.evaluation, telling), linked=linked)
-            for each in judgements
+            evaluation_span(exchange, each, dialect.evaluation(each, telling), linked=linked) for each in judgements
         ]
     results = [evaluation_event(exchange, each) for each in judgements if "evaluation" in telling.events]
     spans = (repeated(ELEMENT, http), repeated(ELEMENT, genai), repeated(ELEMENT, evaluations))

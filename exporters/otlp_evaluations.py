@@ -73,10 +73,12 @@ def trace_id_of(exchange: Exchange, judgement: Judgement) -> bytes:
     return blake2b(utf8(name), digest_size=16).digest()
 
 
-def evaluation_span(exchange: Exchange, judgement: Judgement, more: list[bytes], *, linked: bool = False) -> bytes:
+def evaluation_span(
+    exchange: Exchange, judgement: Judgement, attributes: list[bytes], *, linked: bool = False
+) -> bytes:
     """The evaluator's own work: when, for how long, and what it said; a length-prefixed Span.
 
-    Below the span of the call it judges, or `linked` to it in a trace of its own; `more` is what a dialect adds.
+    Below the span of the call it judges, or `linked` to it in a trace of its own; `attributes` are a dialect's words.
     """
     entry = judgement.entry
     outcome = (common_attribute(semconv.OUTCOME, entry.outcome), text_attribute(semconv.EXCHANGE_ID, exchange.id))
@@ -87,7 +89,7 @@ def evaluation_span(exchange: Exchange, judgement: Judgement, more: list[bytes],
         semconv.evaluation_span_name(entry.evaluator),
         INTERNAL,
         times_of(exchange, entry),
-        [*judgement.attributes, *outcome, *more],
+        [*attributes, *outcome],
         STATUS_ERROR if judgement.evaluation.error_type else b"",
         own_trace=trace_id_of(exchange, judgement) if linked else None,
     )

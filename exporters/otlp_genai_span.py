@@ -10,6 +10,7 @@ import msgspec
 from exporters import semconv
 from exporters.content import as_json, may_tell
 from exporters.dialect import Dialect
+from exporters.otlp_evaluations import Judgement
 from exporters.otlp_span import Telling, client_span, failed, times_of, upstream_attributes
 from exporters.outcome import genai_error
 from exporters.parameters import parameter_attributes
@@ -23,7 +24,7 @@ from exporters.protobuf import (
     text_attribute,
     texts_attribute,
 )
-from pipeline.records import EvaluatedExchange, Evaluation, Exchange, Json, Message
+from pipeline.records import EvaluatedExchange, Exchange, Json, Message
 
 
 class GenAI:
@@ -37,8 +38,8 @@ class GenAI:
     def content(self, exchange: Exchange, telling: Telling) -> list[bytes]:
         return content_attributes(exchange, telling)
 
-    def evaluation(self, evaluation: Evaluation, telling: Telling) -> list[bytes]:
-        return []
+    def evaluation(self, judgement: Judgement, telling: Telling) -> list[bytes]:
+        return judgement.attributes
 
 
 def operation_span(evaluated: EvaluatedExchange, telling: Telling, dialect: Dialect) -> bytes:

@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 import orjson
 
 from exporters import semconv
+from exporters.otlp_evaluations import Judgement
 from exporters.otlp_genai_span import (
     content_attributes,
     cost_attributes,
@@ -25,7 +26,7 @@ from exporters.otlp_genai_span import (
 from exporters.otlp_span import Telling, upstream_attributes
 from exporters.parameters import parameter_attributes
 from exporters.protobuf import INT64, bytes_attribute, common_attribute, int_attribute, text_attribute
-from pipeline.records import EvaluatedExchange, Evaluation, Exchange
+from pipeline.records import EvaluatedExchange, Exchange
 
 TYPE: Final = "langfuse.observation.type"
 TYPES: Final = {"retrieval": "retriever", "embeddings": "embedding"}
@@ -64,8 +65,8 @@ class Langfuse:
     def content(self, exchange: Exchange, telling: Telling) -> list[bytes]:
         return content_attributes(exchange, telling)
 
-    def evaluation(self, evaluation: Evaluation, telling: Telling) -> list[bytes]:
-        return [common_attribute(TYPE, "evaluator")]
+    def evaluation(self, judgement: Judgement, telling: Telling) -> list[bytes]:
+        return [*judgement.attributes, common_attribute(TYPE, "evaluator")]
 
 
 def type_of(exchange: Exchange) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from exporters import semconv
 from exporters.content import as_json, cut
+from exporters.otlp_evaluations import Judgement
 from exporters.otlp_genai_span import cost_attributes, further_attributes, identity_attributes
 from exporters.otlp_span import Telling, upstream_attributes
 from exporters.protobuf import (
@@ -23,7 +24,7 @@ from exporters.protobuf import (
     int_attribute,
     text_attribute,
 )
-from pipeline.records import EvaluatedExchange, Evaluation, Exchange, Message, Part, text_of
+from pipeline.records import EvaluatedExchange, Exchange, Message, Part, text_of
 
 KIND: Final = "openinference.span.kind"
 KINDS: Final = {
@@ -81,10 +82,12 @@ class OpenInference:
             told.append(flag_attribute(semconv.CONTENT_TRUNCATED, True))
         return told
 
-    def evaluation(self, evaluation: Evaluation, telling: Telling) -> list[bytes]:
+    def evaluation(self, judgement: Judgement, telling: Telling) -> list[bytes]:
+        evaluation = judgement.evaluation
         prefix = "evaluations.0.evaluation"
         told = [
             text_attribute(KIND, "EVALUATOR"),
+            common_attribute(semconv.EVALUATOR, judgement.entry.evaluator),
             common_attribute(f"{prefix}.name", evaluation.name),
             common_attribute(f"{prefix}.annotator_kind", "CODE"),
         ]
@@ -94,6 +97,8 @@ class OpenInference:
             told.append(common_attribute(f"{prefix}.label", evaluation.score_label))
         if evaluation.explanation is not None:
             told.append(common_attribute(f"{prefix}.explanation", evaluation.explanation[: telling.value]))
+        if evaluation.error_type is not None:
+            told.append(common_attribute(semconv.ERROR_TYPE, evaluation.error_type))
         return told
 
 
