@@ -126,11 +126,18 @@ class Otlp:
             raise PartialSuccess(f"metrics: {message}", rejected)
 
 
+Numbered = tuple[int, Encoded]  # which exchange of the batch, and what is told of it
+
+
 class Request(NamedTuple):
     """Some exchanges' worth of one signal."""
 
     signal: Signal
-    items: Sequence[Encoded]
+    items: Sequence[Numbered]
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for number, _ in self.items]
 
     def halves(self) -> tuple[Request, Request]:
         middle = len(self.items) // 2
@@ -143,7 +150,12 @@ class Progress(NamedTuple):
     batch: Sequence[EvaluatedExchange]
     waiting: deque[Request]
     refusals: list[str]
+    lost: set[int]  # the exchanges of which something was refused for good
     rejections: list[tuple[int, str]]
+
+    def refuse(self, reason: str, *numbers: int) -> None:
+        self.refusals.append(reason)
+        self.lost.update(numbers)
 
 
 class Open:
@@ -177,32 +189,35 @@ class Open:
         conclude(progress)
 
     def _begin(self, batch: Sequence[EvaluatedExchange]) -> Progress:
-        refusals: list[str] = []
-        encoded = [pair for evaluated in batch if (pair := self._encode(evaluated, refusals))]
-        parts: dict[Signal, list[Encoded]] = {
-            "traces": [spans for spans, _ in encoded],
-            "logs": [records for _, records in encoded if any(records)],
+        progress = Progress(batch, deque(), [], set(), [])
+        encoded = [
+            (number, *pair) for number, each in enumerate(batch) if (pair := self._encode(number, each, progress))
+        ]
+        parts: dict[Signal, list[Numbered]] = {
+            "traces": [(number, spans) for number, spans, _ in encoded],
+            "logs": [(number, records) for number, _, records in encoded if any(records)],
         }
-        waiting = deque(
+        progress.waiting.extend(
             Request(signal, items)
             for signal in SCOPES
             if signal in self._options.signals
             for items in by_size(parts[signal])
         )
-        return Progress(batch, waiting, refusals, [])
+        return progress
 
-    def _encode(self, evaluated: EvaluatedExchange, refusals: list[str]) -> tuple[Encoded, Encoded] | None:
+    def _encode(self, number: int, evaluated: EvaluatedExchange, progress: Progress) -> tuple[Encoded, Encoded] | None:
         """One exchange that cannot be told must not take the rest of its batch with it."""
         try:
             return encode(evaluated, self._telling)
         except Exception as error:
-            refusals.append(f"exchange {evaluated.exchange.id}: {type(error).__name__} while encoding")
+            progress.refuse(f"exchange {evaluated.exchange.id}: {type(error).__name__} while encoding", number)
             return None
 
     async def _send(self, part: Request, progress: Progress) -> None:
         """Send the first waiting request; whatever does not raise has dealt with it."""
+        told = [encoded for _, encoded in part.items]
         try:
-            outcome = await self.sender.send(part.signal, request(self._resource, SCOPES[part.signal], part.items))
+            outcome = await self.sender.send(part.signal, request(self._resource, SCOPES[part.signal], told))
         except Retryable:
             raise
         except TooLarge as error:
@@ -210,10 +225,10 @@ class Open:
             if len(part.items) > 1:
                 progress.waiting.extendleft(reversed(part.halves()))
             else:
-                progress.refusals.append(str(error))
+                progress.refuse(str(error), *part.numbers)
         except Permanent as error:
             progress.waiting.popleft()
-            progress.refusals.append(str(error))
+            progress.refuse(str(error), *part.numbers)
         else:
             progress.waiting.popleft()
             progress.rejections.append(outcome)
@@ -222,18 +237,18 @@ class Open:
 def conclude(progress: Progress) -> None:
     """Nothing is left to send: say what was not taken."""
     if progress.refusals:
-        raise Permanent("; ".join(dict.fromkeys(progress.refusals)))
+        raise Permanent("; ".join(dict.fromkeys(progress.refusals)), len(progress.lost))
     if rejected := sum(count for count, _ in progress.rejections):
         messages = dict.fromkeys(message for count, message in progress.rejections if count)
         raise PartialSuccess("; ".join(messages), rejected)
 
 
-def by_size(items: Sequence[Encoded]) -> Iterator[Sequence[Encoded]]:
+def by_size(items: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
     """The items in runs of at most LARGEST_REQUEST bytes; one that is larger goes alone."""
     start = 0
     size = 0
-    for position, item in enumerate(items):
-        own = sum(map(len, item))
+    for position, (_, encoded) in enumerate(items):
+        own = sum(map(len, encoded))
         if position > start and size + own > LARGEST_REQUEST:
             yield items[start:position]
             start, size = position, 0

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -85,7 +86,8 @@ class HttpSender:
         return self._compressed(self._coding.written(signal, request))
 
     async def _post(self, signal: Signal, body: bytes) -> tuple[int, str]:
-        async with self._session.post(self._urls[signal], data=body, allow_redirects=False) as response:
+        data = BytesIO(body)  # written piece by piece: a large body must not hold up the event loop
+        async with self._session.post(self._urls[signal], data=data, allow_redirects=False) as response:
             answer = await bounded(response)
             if 200 <= response.status < 300:
                 return self._coding.refused_items(signal, answer)

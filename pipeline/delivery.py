@@ -74,6 +74,7 @@ class Outcome(NamedTuple):
     error_type: str | None = None  # None: the destination took it
     message: str | None = None
     rejected: int = 0  # items of it that were refused
+    lost: int | None = None  # exchanges, where there was an error; None: all
 
 
 class Delivery:
@@ -198,7 +199,7 @@ class Delivery:
             except PartialSuccess as error:
                 return Outcome(None, f"{error.rejected} items rejected: {error}", error.rejected)
             except Permanent as error:
-                return Outcome("permanent", str(error))
+                return Outcome("permanent", str(error), lost=error.lost)
             except Exception as error:
                 logger.exception("exporter %s failed", self.name)
                 return Outcome(type(error).__name__, type(error).__name__)
@@ -207,11 +208,13 @@ class Delivery:
         raise AssertionError("a Retry waits for ever")
 
     def _record(self, count: int, outcome: Outcome) -> None:
+        lost = 0
         if outcome.error_type is not None:
-            self._count_lost(count, outcome.error_type)
-        elif count:
-            self._sent += count
-            self._telemetry.exporter_sent.add(count, self._attributes)
+            lost = count if outcome.lost is None else outcome.lost
+            self._count_lost(lost, outcome.error_type)
+        if sent := count - lost:
+            self._sent += sent
+            self._telemetry.exporter_sent.add(sent, self._attributes)
         if outcome.rejected:
             self._telemetry.exporter_rejected.add(outcome.rejected, self._attributes)
         self._count_left_out()

@@ -20,7 +20,11 @@ class Retryable(Exception):
 
 
 class Permanent(Exception):
-    """The destination will never accept this batch: count it as lost and go on."""
+    """The destination will never accept this batch, or `lost` exchanges of it: count them as lost and go on."""
+
+    def __init__(self, message: str, lost: int | None = None) -> None:
+        super().__init__(message)
+        self.lost = lost  # None: all
 
 
 class PartialSuccess(Exception):

@@ -193,6 +193,12 @@ async def test_what_is_refused_for_good_is_counted_and_the_next_batch_goes_on() 
     assert bench.destination.taken == [ids(2)]
 
 
+async def test_of_a_batch_that_is_refused_in_part_only_that_part_is_lost() -> None:
+    bench = Bench(Permanent("one is too large", lost=1), batch_size=3)
+    sums = await bench.deliver(1, 2, 3, 4)
+    assert (sums.sent, sums.failed, bench.failed("permanent")) == (3, 1, 1)
+
+
 async def test_partial_success_is_sent_with_its_rejections_counted() -> None:
     bench = Bench(PartialSuccess("too old", rejected=7))
     assert await bench.deliver(1, 2) == Sums(2, sent=2, failed=0, refused=0, queued=0)

@@ -42,13 +42,14 @@ REJECTED = {"traces": "rejected_spans", "metrics": "rejected_data_points", "logs
 
 @dataclass
 class Reply:
-    """What to answer instead of success; `hang` never answers."""
+    """What to answer instead of success; `hang` never answers, `reset` breaks the connection (HTTP)."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     message: str = ""
     rejected: int = 0
     hang: bool = False
+    reset: bool = False
     body: bytes | None = None
     code: Any = None  # gRPC
     metadata: tuple[tuple[str, bytes], ...] = ()
@@ -142,13 +143,15 @@ class OtlpReceiver:
         signal = request.match_info["signal"]
         reply = self._reply(signal)
         body = await request.read()  # aiohttp has undone the content encoding
-        accepted = 200 <= reply.status < 300 and not reply.hang
+        accepted = 200 <= reply.status < 300 and not reply.hang and not reply.reset
         compressed = request.headers.get("Content-Encoding") in ("gzip", "zstd")
         self.requests.append(Received(signal, dict(request.headers), compressed, accepted, request.path))
         as_json = request.content_type == "application/json"
         self.asked.set()
         if reply.hang:
             await self._released.wait()
+        if reply.reset and request.transport is not None:
+            request.transport.abort()
         if accepted:
             self._keep(signal, from_json(signal, body) if as_json else REQUESTS[signal].FromString(gunzipped(body)))
         said = answer(signal, reply)
