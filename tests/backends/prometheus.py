@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ class Prometheus:
         data = await self._get("query", query=expression)
         return [(series["metric"], float(series["value"][1])) for series in data["result"]]
 
+    async def course(self, expression: str, seconds: float) -> list[float]:
+        """Every value of every series in the last seconds."""
+        end = time.time()
+        data = await self._get("query_range", query=expression, start=f"{end - seconds}", end=f"{end}", step="1")
+        return [float(value) for series in data["result"] for _, value in series["values"]]
+
     async def total(self, expression: str) -> float:
         """Of all series that an expression finds; 0 of none."""
         return sum(value for _, value in await self.query(expression))
@@ -48,6 +55,18 @@ class Prometheus:
         """Of all metrics that it has."""
         return set(await self._get("label/__name__/values"))
 
+    async def labels(self) -> set[str]:
+        """Of all series that it has."""
+        return set(await self._get("labels"))
+
+    async def values(self, label: str, metric: str) -> set[str]:
+        """That a label of a metric has."""
+        return set(await self._get(f"label/{label}/values", **{"match[]": metric}))
+
+    async def rules(self) -> list[dict[str, Any]]:
+        """Recording and alert rules, and how they do."""
+        return [rule for group in (await self._get("rules"))["groups"] for rule in group["rules"]]
+
     async def targets(self) -> list[dict[str, Any]]:
         """What it reads, and how that went."""
         return list((await self._get("targets"))["activeTargets"])
@@ -58,10 +77,9 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(folder: Path, target: str) -> AsyncIterator[Prometheus]:
-    """Reading this address every second; gone after."""
-    config = {"scrape_configs": [{"job_name": "s", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}]}
-    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+async def prometheus(folder: Path, target: str, rules: Sequence[Path] = ()) -> AsyncIterator[Prometheus]:
+    """Reading this address every second, and following these rules as often; gone after."""
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration(target, rules)))
     (address,) = free_addresses(1)
     options = (
         f"--config.file={folder / 'prometheus.yaml'}",
@@ -78,3 +96,11 @@ async def prometheus(folder: Path, target: str) -> AsyncIterator[Prometheus]:
     finally:
         await stop(process)
         await asyncio.to_thread(log.close)
+
+
+def configuration(target: str, rules: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(file) for file in rules],
+        "scrape_configs": [{"job_name": "sidelight", "static_configs": [{"targets": [target]}]}],
+    }

@@ -1,0 +1,149 @@
+"""After the demo's traffic, no panel of any dashboard is empty, and Prometheus follows every rule."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import uvloop
+
+from sidelight.demo import Place, config, free_addresses, traffic
+from tests.backends.otelcol import Collector
+from tests.backends.prometheus import Prometheus, prometheus
+from tests.support.dashboards import COMING, RULES, Query, dashboards, queries, rules
+from tests.support.promql import labels_in, metrics_in
+from tests.support.running import Running, running, until
+from tests.support.simulated import simulated_endpoint
+
+pytestmark = pytest.mark.backends
+
+CALLS = 120  # in each round; the plan is the same, so every series of the first grows in the second
+CONCURRENCY = 16
+WINDOW = 30  # seconds; all that happens here fits into it
+CHOICES = {
+    "$__rate_interval": f"{WINDOW}s",
+    "$__range": f"{WINDOW}s",
+    "$job": "sidelight",
+    "$evaluator": "refusal",
+    "$instance": ".*",
+    "$model": ".*",
+    "$upstream": ".*",
+}
+COME = [query for query in queries() if not metrics_in(query.expression) & COMING]
+RECORDED = {name: rule for name, rule in rules("record").items() if not metrics_in(rule["expr"]) & COMING}
+
+
+class Seen(NamedTuple):
+    """What Prometheus had to say."""
+
+    values: dict[Query, list[float]]
+    recorded: dict[str, list[float]]
+    choices: dict[str, set[str]]
+    labels: set[str]
+    rules: list[dict[str, Any]]
+
+
+async def observed(folder: Path) -> Seen:
+    """Two rounds of the demo's calls through a real Sidelight; then every question is asked."""
+    (address,) = free_addresses(1)
+    collector = Collector(folder)
+    exporters = {
+        "store": {"path": str(folder / "store.db")},
+        "prometheus": {"listen": address},
+        "otlp": {"endpoint": collector.endpoints["http/protobuf"]},
+    }
+    processors = config("", Place(folder, "", ""))["processors"]
+    async with (
+        simulated_endpoint() as upstream,
+        collector.running(),
+        running(folder, upstream, processors=processors, exporters=exporters) as run,
+        prometheus(folder, address, RULES) as backend,
+    ):
+        for calls in (CALLS, 2 * CALLS):
+            await traffic.send(run.url, CALLS, CONCURRENCY, lambda result: None)
+            await everything_is_known(run, backend, calls)
+        await until(lambda: every_record(backend))
+        return await answers(backend)
+
+
+async def everything_is_known(run: Running, backend: Prometheus, calls: int) -> None:
+    """Wait until Prometheus has read all that these calls led to."""
+    await run.settled(calls)
+
+    async def read() -> bool:
+        counts = ("sidelight_exchange_done_total", "sidelight_exporter_sent_total", "sidelight_proxy_requests_total")
+        return [await backend.total(name) for name in counts] == [calls] * len(counts)
+
+    await until(read)
+
+
+async def every_record(backend: Prometheus) -> bool:
+    """Has each recording rule been followed since all was read?"""
+    return set(RECORDED) <= await backend.names()
+
+
+async def answers(backend: Prometheus) -> Seen:
+    return Seen(
+        {query: await ask(backend, query) for query in COME},
+        {name: await backend.course(name, WINDOW) for name in RECORDED},
+        await choices(backend),
+        await backend.labels(),
+        await backend.rules(),
+    )
+
+
+async def ask(backend: Prometheus, query: Query) -> list[float]:
+    """As Grafana does, with every variable chosen."""
+    expression = query.expression
+    for variable, value in CHOICES.items():
+        expression = expression.replace(variable, value)
+    if query.instant:
+        return [value for _, value in await backend.query(expression)]
+    return await backend.course(expression, WINDOW)
+
+
+async def choices(backend: Prometheus) -> dict[str, set[str]]:
+    """What each variable of each dashboard offers."""
+    offered = {}
+    for name, dashboard in dashboards().items():
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "query":
+                metric, label = variable["definition"].removeprefix("label_values(").removesuffix(")").split(", ")
+                offered[f"{name}: {variable['name']}"] = await backend.values(label, metric)
+    return offered
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    return uvloop.run(observed(tmp_path_factory.mktemp("dashboards")))
+
+
+@pytest.mark.parametrize("query", COME, ids=str)
+def test_no_panel_is_empty(seen: Seen, query: Query) -> None:
+    assert any(map(math.isfinite, seen.values[query])), query.expression
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_every_recording_rule_records_numbers(seen: Seen, name: str) -> None:
+    assert any(map(math.isfinite, seen.recorded[name]))
+
+
+def test_prometheus_follows_every_rule(seen: Seen) -> None:
+    assert {rule["name"] for rule in seen.rules} == {*rules("record"), *rules("alert")}
+    assert [(rule["name"], rule.get("lastError")) for rule in seen.rules if rule["health"] != "ok"] == []
+
+
+def test_nothing_alarming_happens_in_the_demo(seen: Seen) -> None:
+    assert [rule["name"] for rule in seen.rules if rule.get("state") == "firing"] == []
+
+
+def test_every_variable_offers_something(seen: Seen) -> None:
+    assert [name for name, values in seen.choices.items() if not values] == []
+
+
+def test_every_label_in_a_query_is_one_that_exists(seen: Seen) -> None:
+    of_what_may_not_be_there = {"alertname", "alertstate"}  # Prometheus' own, of alerts
+    for query in COME:
+        assert labels_in(query.expression) - of_what_may_not_be_there <= seen.labels, str(query)
