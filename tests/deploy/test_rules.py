@@ -44,16 +44,19 @@ def measured(expression: str) -> set[str]:
     return (names - recorded).union(*(measured(RECORDS[name]["expr"]) for name in recorded))
 
 
+CASES = list(cases())
+
+
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_is_shown_to_fire(name: str) -> None:
-    assert any(name in case.firing for case in cases())
+    assert any(name in case.firing for case in CASES)
 
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_is_shown_to_keep_quiet(name: str) -> None:
     """In a situation with something to measure, which is not bad enough."""
     read = measured(ALERTS[name]["expr"])
-    assert any(case.metrics & read and name not in case.firing for case in cases())
+    assert any(case.metrics & read and name not in case.firing for case in CASES)
 
 
 @pytest.mark.parametrize("name", ALERTS)
@@ -72,5 +75,5 @@ def test_a_recorded_name_says_level_and_operation(name: str) -> None:
 
 
 def test_every_situation_has_a_name_of_its_own() -> None:
-    names = [case.name for case in cases()]
+    names = [case.name for case in CASES]
     assert sorted(set(names)) == sorted(names)
