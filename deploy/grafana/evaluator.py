@@ -142,10 +142,10 @@ WORKINGS = Row(
             {"{{evaluator}}": rate(f"{TOOK}_sum", EVALUATOR, per="evaluator")},
         ),
         chart(
-            "Skipped and failed, by reason",
-            "Exchanges in a second that it did not judge, and why.",
+            "Outcomes",
+            "What became of each exchange, in a second, and why where it was not judged.",
             "short",
-            {"{{outcome}} {{reason}}": or_zero(rate(OUTCOMES, EVALUATOR, 'reason!=""', per="outcome, reason"))},
+            {"{{outcome}} {{reason}}": rate(OUTCOMES, EVALUATOR, per="outcome, reason")},
             stacked=True,
         ),
     ),

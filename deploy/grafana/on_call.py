@@ -20,6 +20,7 @@ from deploy.grafana.promql import (
 )
 
 FAST_BURN, SLOW_BURN = 14.4, 6  # as in alerts.yaml
+FIRING = 'ALERTS{alertname=~"Sidelight.*",alertstate="firing"}'
 OF_JOB = 'job=~"$job"'
 
 
@@ -34,7 +35,7 @@ NOW = Row(
             "Alerts firing",
             "Alerts of Sidelight that fire now; docs/runbooks.md has a section about each.",
             "short",
-            or_zero('count (ALERTS{alertname=~"Sidelight.*",alertstate="firing"})'),
+            or_zero(f"count ({FIRING})"),
             limits=Limits(1, 3),
         ),
         number(
@@ -73,10 +74,18 @@ USERS = Row(
     "What users feel",
     (
         chart(
+            "Alerts",
+            "Which alerts fire, and since when. The line at 0 is always there.",
+            "short",
+            {"{{severity}} {{alertname}}": or_zero(f"count by (severity, alertname) ({FIRING})")},
+            width=6,
+        ),
+        chart(
             "Error budget burn",
             "How many times faster than allowed errors use up the budget of 1 in 100. Above the lines an alert fires.",
             "short",
             {window: burn(window) for window in ("5m", "1h", "6h")},
+            width=6,
             limits=Limits(SLOW_BURN, FAST_BURN),
         ),
         chart(
@@ -84,6 +93,7 @@ USERS = Row(
             "How long requests take, to the answer's last byte. A dot is one request, and leads to its trace.",
             "s",
             quantiles(SERVED, SIDELIGHT),
+            width=6,
             limits=Limits(10, 30),
             exemplars=True,
         ),
@@ -92,6 +102,7 @@ USERS = Row(
             "What clients get in a second, by HTTP status.",
             "reqps",
             {"{{http_response_status_code}}": rate(f"{SERVED}_count", SIDELIGHT, per="http_response_status_code")},
+            width=6,
             stacked=True,
         ),
     ),

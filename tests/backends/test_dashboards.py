@@ -26,12 +26,26 @@ CHOICES = {
     "$__rate_interval": f"{WINDOW}s",
     "$__range": f"{WINDOW}s",
     "$job": "sidelight",
-    "$evaluator": "refusal",
     "$instance": ".*",
     "$model": ".*",
     "$upstream": ".*",
 }
-COME = [query for query in queries() if not metrics_in(query.expression) & COMING]
+PROCESSORS = config("", Place(Path(), "", ""))["processors"]
+EVALUATORS = sorted(set(PROCESSORS) - {"redact", "sample"})
+
+
+def chosen(query: Query) -> list[Query]:
+    """With a value for every variable; of an evaluator's page, one for each evaluator of the demo."""
+    expression = query.expression
+    for variable, value in CHOICES.items():
+        expression = expression.replace(variable, value)
+    if "$evaluator" not in expression:
+        return [query._replace(expression=expression)]
+    return [query._replace(dashboard=name, expression=expression.replace("$evaluator", name)) for name in EVALUATORS]
+
+
+COME = [each for query in queries() if not metrics_in(query.expression) & COMING for each in chosen(query)]
+WITH_EXEMPLARS = [query for query in COME if query.exemplars]
 RECORDED = {name: rule for name, rule in rules("record").items() if not metrics_in(rule["expr"]) & COMING}
 
 
@@ -39,6 +53,8 @@ class Seen(NamedTuple):
     """What Prometheus had to say."""
 
     values: dict[Query, list[float]]
+    exemplars: dict[Query, set[str]]  # the traces that they lead to
+    traces: set[str]
     recorded: dict[str, list[float]]
     choices: dict[str, set[str]]
     labels: set[str]
@@ -54,18 +70,18 @@ async def observed(folder: Path) -> Seen:
         "prometheus": {"listen": address},
         "otlp": {"endpoint": collector.endpoints["http/protobuf"]},
     }
-    processors = config("", Place(folder, "", ""))["processors"]
     async with (
         simulated_endpoint() as upstream,
         collector.running(),
-        running(folder, upstream, processors=processors, exporters=exporters) as run,
+        running(folder, upstream, processors=PROCESSORS, exporters=exporters) as run,
         prometheus(folder, address, RULES) as backend,
     ):
         for calls in (CALLS, 2 * CALLS):
             await traffic.send(run.url, CALLS, CONCURRENCY, lambda result: None)
             await everything_is_known(run, backend, calls)
         await until(lambda: every_record(backend))
-        return await answers(backend)
+        traces = {trace for (trace,) in await run.rows("SELECT trace_id FROM exchange")}
+        return await answers(backend, traces)
 
 
 async def everything_is_known(run: Running, backend: Prometheus, calls: int) -> None:
@@ -84,9 +100,11 @@ async def every_record(backend: Prometheus) -> bool:
     return set(RECORDED) <= await backend.names()
 
 
-async def answers(backend: Prometheus) -> Seen:
+async def answers(backend: Prometheus, traces: set[str]) -> Seen:
     return Seen(
         {query: await ask(backend, query) for query in COME},
+        {query: await traces_of(backend, query) for query in WITH_EXEMPLARS},
+        traces,
         {name: await backend.course(name, WINDOW) for name in RECORDED},
         await choices(backend),
         await backend.labels(),
@@ -95,13 +113,13 @@ async def answers(backend: Prometheus) -> Seen:
 
 
 async def ask(backend: Prometheus, query: Query) -> list[float]:
-    """As Grafana does, with every variable chosen."""
-    expression = query.expression
-    for variable, value in CHOICES.items():
-        expression = expression.replace(variable, value)
     if query.instant:
-        return [value for _, value in await backend.query(expression)]
-    return await backend.course(expression, WINDOW)
+        return [value for _, value in await backend.query(query.expression)]
+    return await backend.course(query.expression, WINDOW)
+
+
+async def traces_of(backend: Prometheus, query: Query) -> set[str]:
+    return {exemplar["labels"]["trace_id"] for exemplar in await backend.exemplars(query.expression)}
 
 
 async def choices(backend: Prometheus) -> dict[str, set[str]]:
@@ -125,6 +143,12 @@ def test_no_panel_is_empty(seen: Seen, query: Query) -> None:
     assert any(map(math.isfinite, seen.values[query])), query.expression
 
 
+@pytest.mark.parametrize("query", WITH_EXEMPLARS, ids=str)
+def test_dots_lead_to_traces(seen: Seen, query: Query) -> None:
+    assert seen.exemplars[query]
+    assert seen.exemplars[query] <= seen.traces
+
+
 @pytest.mark.parametrize("name", RECORDED)
 def test_every_recording_rule_records_numbers(seen: Seen, name: str) -> None:
     assert any(map(math.isfinite, seen.recorded[name]))
@@ -144,6 +168,6 @@ def test_every_variable_offers_something(seen: Seen) -> None:
 
 
 def test_every_label_in_a_query_is_one_that_exists(seen: Seen) -> None:
-    of_what_may_not_be_there = {"alertname", "alertstate"}  # Prometheus' own, of alerts
+    of_what_may_not_be_there = {"alertname", "alertstate", "severity"}  # Prometheus' own, of alerts
     for query in COME:
         assert labels_in(query.expression) - of_what_may_not_be_there <= seen.labels, str(query)

@@ -37,6 +37,7 @@ class Query(NamedTuple):
     legend: str
     expression: str
     instant: bool
+    exemplars: bool
 
     def __str__(self) -> str:
         return f"{self.dashboard}: {self.panel}: {self.legend}"
@@ -55,7 +56,7 @@ def panels(dashboard: Json) -> list[Json]:
 def queries() -> list[Query]:
     """Of all panels of all dashboards."""
     return [
-        Query(name, panel["title"], target["legendFormat"], target["expr"], target["instant"])
+        Query(name, panel["title"], target["legendFormat"], target["expr"], target["instant"], target["exemplar"])
         for name, dashboard in dashboards().items()
         for panel in panels(dashboard)
         for target in panel["targets"]
