@@ -37,9 +37,9 @@ class Prometheus:
         return [(series["metric"], float(series["value"][1])) for series in data["result"]]
 
     async def course(self, expression: str, seconds: float) -> list[float]:
-        """Every value of every series in the last seconds."""
+        """Values of every series in the last seconds, five seconds apart."""
         end = time.time()
-        data = await self._get("query_range", query=expression, start=f"{end - seconds}", end=f"{end}", step="1")
+        data = await self._get("query_range", query=expression, start=f"{end - seconds}", end=f"{end}", step="5")
         return [float(value) for series in data["result"] for _, value in series["values"]]
 
     async def total(self, expression: str) -> float:
