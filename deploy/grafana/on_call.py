@@ -140,6 +140,7 @@ UPSTREAMS = Row(
             "s",
             quantiles("sidelight_proxy_overhead_seconds", SIDELIGHT),
             limits=Limits(0.005, 0.01),
+            exemplars=True,
         ),
     ),
 )

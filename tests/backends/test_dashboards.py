@@ -12,8 +12,8 @@ import uvloop
 from sidelight.demo import Place, config, free_addresses, traffic
 from tests.backends.otelcol import Collector
 from tests.backends.prometheus import Prometheus, prometheus
-from tests.support.dashboards import COMING, RULES, Query, dashboards, queries, rules
-from tests.support.promql import labels_in, metrics_in
+from tests.support.dashboards import RULES, Query, dashboards, queries, rules
+from tests.support.promql import labels_in
 from tests.support.running import Running, running, until
 from tests.support.simulated import simulated_endpoint
 
@@ -44,9 +44,9 @@ def chosen(query: Query) -> list[Query]:
     return [query._replace(dashboard=name, expression=expression.replace("$evaluator", name)) for name in EVALUATORS]
 
 
-COME = [each for query in queries() if not metrics_in(query.expression) & COMING for each in chosen(query)]
-WITH_EXEMPLARS = [query for query in COME if query.exemplars]
-RECORDED = {name: rule for name, rule in rules("record").items() if not metrics_in(rule["expr"]) & COMING}
+QUERIES = [each for query in queries() for each in chosen(query)]
+WITH_EXEMPLARS = [query for query in QUERIES if query.exemplars]
+RECORDED = rules("record")
 
 
 class Seen(NamedTuple):
@@ -102,7 +102,7 @@ async def every_record(backend: Prometheus) -> bool:
 
 async def answers(backend: Prometheus, traces: set[str]) -> Seen:
     return Seen(
-        {query: await ask(backend, query) for query in COME},
+        {query: await ask(backend, query) for query in QUERIES},
         {query: await traces_of(backend, query) for query in WITH_EXEMPLARS},
         traces,
         {name: await backend.course(name, WINDOW) for name in RECORDED},
@@ -138,7 +138,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     return uvloop.run(observed(tmp_path_factory.mktemp("dashboards")))
 
 
-@pytest.mark.parametrize("query", COME, ids=str)
+@pytest.mark.parametrize("query", QUERIES, ids=str)
 def test_no_panel_is_empty(seen: Seen, query: Query) -> None:
     assert any(map(math.isfinite, seen.values[query])), query.expression
 
@@ -169,5 +169,5 @@ def test_every_variable_offers_something(seen: Seen) -> None:
 
 def test_every_label_in_a_query_is_one_that_exists(seen: Seen) -> None:
     of_what_may_not_be_there = {"alertname", "alertstate", "severity"}  # Prometheus' own, of alerts
-    for query in COME:
+    for query in QUERIES:
         assert labels_in(query.expression) - of_what_may_not_be_there <= seen.labels, str(query)

@@ -12,13 +12,13 @@ from deploy.grafana import DASHBOARDS
 from deploy.grafana.render import as_json
 from exporters.prometheus import open_metrics
 from pipeline.telemetry import Exemplar
-from tests.support.dashboards import COMING, DEPLOY, dashboards, panels, queries, rules
 from tests.support.dashboards import DASHBOARDS as FOLDER
+from tests.support.dashboards import DEPLOY, dashboards, panels, queries, rules
 from tests.support.emitted import names
 from tests.support.promql import labels_in, metrics_in
 
 PROMETHEUS_OWN = {"up", "ALERTS"}
-KNOWN = names() | COMING | PROMETHEUS_OWN | set(rules("record"))
+KNOWN = names() | PROMETHEUS_OWN | set(rules("record"))
 WITH_EXEMPLARS = {
     f"{name}_bucket"
     for name in (
@@ -30,6 +30,7 @@ WITH_EXEMPLARS = {
         "http_client_request_duration_seconds",
         "sidelight_evaluation_score",
         "sidelight_evaluation_duration_seconds",
+        "sidelight_proxy_overhead_seconds",
     )
 }
 EVERY_RULE = {**rules("record"), **rules("alert")}

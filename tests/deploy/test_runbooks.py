@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporters.prometheus import Prometheus
-from tests.support.dashboards import COMING, rules
+from tests.support.dashboards import rules
 from tests.support.emitted import names
 from tests.support.promql import metrics_in
 from tests.test_docs import anchors, section_about, text_of, verbs
@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "runbooks.md"
 TEXT = text_of(PAGE)
 ALERTS = rules("alert")
 PARTS = ("Means", "Users", "Look", "Do")
-KNOWN = names() | COMING | set(rules("record")) | {"up", "ALERTS"}
+KNOWN = names() | set(rules("record")) | {"up", "ALERTS"}
 
 
 def queries() -> list[str]:

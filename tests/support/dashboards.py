@@ -13,19 +13,6 @@ DASHBOARDS = DEPLOY / "grafana" / "dashboards"
 RULES = (DEPLOY / "prometheus" / "recording.yaml", DEPLOY / "prometheus" / "alerts.yaml")
 RULE_TESTS = sorted((Path(__file__).parents[1] / "deploy" / "rules").glob("*.yaml"))
 
-# Names of instruments that are on their way.
-COMING = {
-    f"sidelight_{name}"
-    for name in (
-        "proxy_overhead_seconds_bucket",
-        "exchange_delay_seconds_bucket",
-        "process_cpu_time_seconds_total",
-        "process_memory_bytes",
-        "process_uptime_seconds",
-        "loop_lag_seconds",
-    )
-}
-
 Json = dict[str, Any]
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporters.dialect import in_dialect
 from exporters.prometheus import family
 from exporters.semconv import Conventional
+from exporters.vocabulary import in_vocabulary
 from pipeline.telemetry import HistogramPoint, Instrument, Metric, NumberPoint, Telemetry
 
 
 def names() -> set[str]:
     """Of all series of all instruments, under the latest and the older names."""
-    metrics = in_dialect((measured(each) for each in instruments()), "both")
+    metrics = in_vocabulary((measured(each) for each in instruments()), "both")
     return {sample.name for metric in metrics for sample in family(metric).samples} | {"target_info"}
 
 
