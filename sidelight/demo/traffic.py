@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from random import Random
@@ -142,7 +142,12 @@ class CallResult:
 
 def planned(calls: int) -> list[Call]:
     """The first `calls` calls of the one fixed plan; each scenario gets its share of any prefix."""
-    return [a_call(name, seed) for seed, name in enumerate(islice(scenario_names(), calls))]
+    return list(islice(plan(), calls))
+
+
+def plan() -> Iterator[Call]:
+    """Calls without end."""
+    return (a_call(name, seed) for seed, name in enumerate(scenario_names()))
 
 
 def scenario_names() -> Iterator[str]:
@@ -219,19 +224,28 @@ async def send(
 
     What goes wrong in a call is in its result; nothing is raised for it.
     """
-    waiting = iter(planned(calls))
     results: list[CallResult] = []
 
+    async def heard(result: CallResult) -> None:
+        results.append(result)
+        on_done(result)
+
+    await send_each(base_url, islice(plan(), calls), concurrency, heard)
+    return results
+
+
+async def send_each(
+    base_url: str, calls: Iterator[Call], concurrency: int, after: Callable[[CallResult], Awaitable[object]]
+) -> None:
+    """Send these calls from `concurrency` clients; each awaits `after` of its call before it makes the next."""
+
     async def client(session: aiohttp.ClientSession) -> None:
-        for call in waiting:
-            result = await send_one(session, base_url, call)
-            results.append(result)
-            on_done(result)
+        for call in calls:
+            await after(await send_one(session, base_url, call))
 
     async with aiohttp.ClientSession(timeout=CALL_TIMEOUT) as session, asyncio.TaskGroup() as clients:
         for _ in range(concurrency):
             clients.create_task(client(session))
-    return results
 
 
 async def send_one(session: aiohttp.ClientSession, base_url: str, call: Call) -> CallResult:
