@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.backends
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "deploy" / "compose"
+DOCUMENT = ROOT / "docs" / "deploying.md"
 CHART = ROOT / "deploy" / "helm" / "sidelight"
 
 RELEASE, KUBERNETES = "llm", "1.34.0"
@@ -128,6 +130,15 @@ def test_the_service_leads_to_the_containers_ports() -> None:
     found = rendered()
     (container,) = the_only(found, "Deployment")["spec"]["template"]["spec"]["containers"]
     assert {each["targetPort"] for each in the_only(found, "Service")["spec"]["ports"]} <= set(ports_of(container))
+
+
+def test_the_documents_values_make_a_config_that_is_valid(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```yaml\n(# my-values.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    values = tmp_path / "values.yaml"
+    values.write_text(shown)
+    settings = settings_of(rendered("--values", values))
+    assert set(settings.proxy.upstreams) == {"openai", "anthropic"}
+    assert settings.service.name == "llm-gateway"
 
 
 def test_by_default_nothing_optional_is_made() -> None:

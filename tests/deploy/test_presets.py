@@ -19,7 +19,8 @@ from tests.support.simulated import simulated_endpoint
 
 NOT_YET_AN_OPTION = "dialect"  # of the otlp exporter
 
-PRESETS = Path(__file__).parents[2] / "deploy" / "presets"
+ROOT = Path(__file__).parents[2]
+PRESETS, DOCUMENT = ROOT / "deploy" / "presets", ROOT / "docs" / "deploying.md"
 WORD, EMAIL = "periwinkle", "jane.doe@private.example"
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": f"Is a {WORD} chain any good? Write to {EMAIL}."}]}
 
@@ -90,8 +91,10 @@ def without_what_is_to_come(tree: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def test_every_preset_is_tried_here() -> None:
-    assert {file.stem for file in PRESETS.iterdir()} == set(BACKENDS) == set(ELSEWHERE)
+def test_every_preset_is_tried_here_and_in_the_documents() -> None:
+    files = {file.stem for file in PRESETS.iterdir()}
+    assert files == set(BACKENDS) == set(ELSEWHERE)
+    assert all(f"(../deploy/presets/{name}.yaml)" in DOCUMENT.read_text() for name in files)
 
 
 @pytest.mark.parametrize("name", BACKENDS)
