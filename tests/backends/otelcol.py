@@ -49,16 +49,8 @@ class Collector:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Started, and after the block stopped in order: everything it took is then in its files."""
-        with await asyncio.to_thread(self.log.open, "wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                OTELCOL, "--config", str(self.config), stdout=log, stderr=log, start_new_session=True
-            )
-        try:
-            await until(lambda: READY in self.log.read_bytes() or process.returncode is not None)
-            assert process.returncode is None, self.log.read_text()
+        async with collecting(self.config, self.log):
             yield
-        finally:
-            await stop(process)
 
     def received(self, signal: str) -> list[Any]:
         """Every request of this signal as its message, in the order of arrival."""
@@ -67,6 +59,21 @@ class Collector:
     def written(self, signal: str) -> bytes:
         file = self.folder / signal
         return file.read_bytes() if file.exists() else b""
+
+
+@asynccontextmanager
+async def collecting(config: Path, log: Path) -> AsyncIterator[None]:
+    """A Collector with this file, ready; stopped in order after the block."""
+    with await asyncio.to_thread(log.open, "wb") as written:
+        process = await asyncio.create_subprocess_exec(
+            OTELCOL, "--config", str(config), stdout=written, stderr=written, start_new_session=True
+        )
+    try:
+        await until(lambda: READY in log.read_bytes() or process.returncode is not None)
+        assert process.returncode is None, await asyncio.to_thread(log.read_text)
+        yield
+    finally:
+        await stop(process)
 
 
 def frames(content: bytes) -> Iterator[bytes]:

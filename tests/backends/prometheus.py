@@ -80,9 +80,16 @@ class Prometheus:
 async def prometheus(folder: Path, target: str, rules: Sequence[Path] = ()) -> AsyncIterator[Prometheus]:
     """Reading this address every second, and following these rules as often; gone after."""
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration(target, rules)))
+    async with reading(folder, folder / "prometheus.yaml") as backend:
+        yield backend
+
+
+@asynccontextmanager
+async def reading(folder: Path, config: Path) -> AsyncIterator[Prometheus]:
+    """A Prometheus with this file; gone after."""
     (address,) = free_addresses(1)
     options = (
-        f"--config.file={folder / 'prometheus.yaml'}",
+        f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
         "--enable-feature=exemplar-storage",
