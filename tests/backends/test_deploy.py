@@ -1,4 +1,4 @@
-"""The programs that deploy/ is for take its files: the Collector, Prometheus' own checker, Helm."""
+"""The programs that deploy/ is for take its files: the Collector, Prometheus' own checker, Helm, Kubernetes' types."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.backends
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "deploy" / "compose"
+SIDECAR = ROOT / "deploy" / "kubernetes" / "sidecar.yaml"
 DOCUMENT = ROOT / "docs" / "deploying.md"
 CHART = ROOT / "deploy" / "helm" / "sidelight"
 
@@ -58,10 +59,10 @@ MOVED = (
 )
 
 
-def said_by(program: str, *arguments: str | Path) -> str:
+def said_by(program: str, *arguments: str | Path, told: str = "") -> str:
     """What it wrote, if it ended well."""
     command = [ROOT / ".backends" / program, *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, input=told, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -92,6 +93,23 @@ def a_file_of_rules(folder: Path) -> Path:
     file = folder / "rules.yaml"
     file.write_text(yaml.safe_dump(RULES))
     return file
+
+
+def assert_kubernetes_takes(found: dict[str, list[Manifest]]) -> None:
+    """All but what the Prometheus Operator defines has a place in Kubernetes' own types."""
+    own = [
+        each for kind in found.values() for each in kind if not each["apiVersion"].startswith("monitoring.coreos.com/")
+    ]
+    said_by("kubestrict", told=yaml.safe_dump_all(own))
+
+
+def test_kubernetes_takes_the_sidecar() -> None:
+    assert_kubernetes_takes(manifests(SIDECAR.read_text()))
+
+
+@pytest.mark.parametrize("values", [(), PERSISTENT, SCALED], ids=["defaults", "persistent", "scaled"])
+def test_kubernetes_takes_what_the_chart_makes(values: tuple[str, ...]) -> None:
+    assert_kubernetes_takes(rendered(*values))
 
 
 def test_helm_finds_nothing_to_complain_of() -> None:
