@@ -47,6 +47,7 @@ OPTIONAL = {
     "ServiceMonitor",
     "PrometheusRule",
 }
+THE_SAME_IN_EVERY_VERSION = {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
 PERSISTENT = ("--set", "persistence.enabled=true")
 SCALED = tuple(
     argument
@@ -134,6 +135,7 @@ def test_the_chart_makes_a_pod_that_fits_its_config(values: tuple[str, ...]) -> 
 def test_selectors_find_the_pods_and_the_service(values: tuple[str, ...]) -> None:
     found = rendered(*values)
     deployment, service = the_only(found, "Deployment")["spec"], the_only(found, "Service")
+    assert set(deployment["selector"]["matchLabels"]) == set(service["spec"]["selector"]) == THE_SAME_IN_EVERY_VERSION
     labels = deployment["template"]["metadata"]["labels"].items()
     assert deployment["selector"]["matchLabels"].items() <= labels
     assert service["spec"]["selector"].items() <= labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from config.settings import parse_duration
+from config.settings import Settings, parse_duration
 from tests.support.configured import patience_beyond_drain, port, settings_in
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,6 @@ COMPOSE = yaml.safe_load((FOLDER / "docker-compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 COLLECTOR = yaml.safe_load((FOLDER / "otel-collector.yaml").read_text())
 PROMETHEUS = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())
-SIDELIGHT = settings_in((FOLDER / "sidelight.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 CONFIG = "/etc/sidelight/sidelight.yaml"  # where the image looks
@@ -32,6 +32,11 @@ STILL_TO_COME = {
 }
 OURS = {"sidelight", "simulator", "traffic"}
 JAEGER_OTLP = 4317  # where Jaeger listens unless it is told otherwise
+
+
+@cache
+def sidelight() -> Settings:
+    return settings_in((FOLDER / "sidelight.yaml").read_text())
 
 
 def mounts() -> Iterator[tuple[str, str, str]]:
@@ -117,19 +122,19 @@ def test_only_this_machine_reaches_what_is_published() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert set(published) == {"sidelight", "jaeger", "prometheus", "grafana"}
     assert all(re.fullmatch(r"127\.0\.0\.1:(\d+):\1", each) for ports in published.values() for each in ports)
-    assert published["sidelight"] == [f"127.0.0.1:{port(SIDELIGHT.proxy.listen)}:{port(SIDELIGHT.proxy.listen)}"]
+    assert published["sidelight"] == [f"127.0.0.1:{port(sidelight().proxy.listen)}:{port(sidelight().proxy.listen)}"]
 
 
 def test_every_address_leads_to_the_port_that_is_listened_on() -> None:
-    exporters = SIDELIGHT.exporters
+    exporters = sidelight().exporters
     listening = {
-        "sidelight": {port(SIDELIGHT.proxy.listen), port(str((exporters["prometheus"] or {})["listen"]))},
+        "sidelight": {port(sidelight().proxy.listen), port(str((exporters["prometheus"] or {})["listen"]))},
         "simulator": {int(SERVICES["simulator"]["command"][3])},
         "otel-collector": {port(COLLECTOR["receivers"]["otlp"]["protocols"]["http"]["endpoint"])},
         "jaeger": {JAEGER_OTLP},
     }
     addresses = [
-        *(upstream.url for upstream in SIDELIGHT.proxy.upstreams.values()),
+        *(upstream.url for upstream in sidelight().proxy.upstreams.values()),
         str((exporters["otlp"] or {})["endpoint"]),
         *SERVICES["traffic"]["command"],
         COLLECTOR["exporters"]["otlp_grpc/jaeger"]["endpoint"],
@@ -141,17 +146,17 @@ def test_every_address_leads_to_the_port_that_is_listened_on() -> None:
 
 def test_what_compose_takes_for_the_upstream_is_what_the_file_takes() -> None:
     said = SERVICES["sidelight"]["environment"]["UPSTREAM"].removeprefix("${UPSTREAM:-").removesuffix("}")
-    assert {upstream.url for upstream in SIDELIGHT.proxy.upstreams.values()} == {said}
+    assert {upstream.url for upstream in sidelight().proxy.upstreams.values()} == {said}
     elsewhere = settings_in((FOLDER / "sidelight.yaml").read_text(), {"UPSTREAM": "https://api.openai.com"})
     assert [upstream.url for upstream in elsewhere.proxy.upstreams.values()] == ["https://api.openai.com"]
 
 
 def test_the_image_asks_for_health_where_sidelight_answers() -> None:
-    assert f"http://{SIDELIGHT.service.health}/" in DOCKERFILE
+    assert f"http://{sidelight().service.health}/" in DOCKERFILE
 
 
 def test_the_collector_takes_each_signal_that_sidelight_sends() -> None:
-    assert set((SIDELIGHT.exporters["otlp"] or {})["signals"]) == set(COLLECTOR["service"]["pipelines"])
+    assert set((sidelight().exporters["otlp"] or {})["signals"]) == set(COLLECTOR["service"]["pipelines"])
 
 
 def test_prometheus_keeps_exemplars_of_the_job_that_dashboards_name() -> None:
@@ -161,14 +166,14 @@ def test_prometheus_keeps_exemplars_of_the_job_that_dashboards_name() -> None:
 
 def test_the_store_is_on_a_volume_and_the_rest_of_the_disk_is_read_only() -> None:
     volumes = [target for name, source, target in mounts() if name == "sidelight" and source in COMPOSE["volumes"]]
-    assert [str(Path(SIDELIGHT.store.path).parent)] == volumes
+    assert [str(Path(sidelight().store.path).parent)] == volumes
     assert all(SERVICES[name]["read_only"] and SERVICES[name]["cap_drop"] == ["ALL"] for name in OURS)
 
 
 def test_a_stop_leaves_time_for_answers_and_for_what_follows_them() -> None:
     grace = parse_duration(SERVICES["sidelight"]["stop_grace_period"])
     assert isinstance(grace, float)
-    assert grace >= SIDELIGHT.proxy.limits.drain + patience_beyond_drain()
+    assert grace >= sidelight().proxy.limits.drain + patience_beyond_drain()
 
 
 def test_no_secret_is_written_down() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
+from config.settings import Settings
 from tests.support.configured import port, settings_in
 from tests.support.kubernetes import (
     assert_asked_where_it_answers,
@@ -23,9 +25,11 @@ POD = TEMPLATE["spec"]
 (SIDECAR,), (APP,) = POD["initContainers"], POD["containers"]
 OF_THE_APP = 30.0  # seconds that Kubernetes gives it unless it is told otherwise
 
-SETTINGS = settings_in(
-    CONFIG["data"]["sidelight.yaml"], {each["name"]: "a-value-of-it" for each in SIDECAR["env"]}
-)  # a variable that the pod does not set would be an error
+
+@cache
+def settings() -> Settings:
+    """What the file says in the pod's environment: a variable that the pod does not set would be an error."""
+    return settings_in(CONFIG["data"]["sidelight.yaml"], {each["name"]: "a-value-of-it" for each in SIDECAR["env"]})
 
 
 def test_sidelight_is_there_before_the_application_and_until_after_it() -> None:
@@ -35,8 +39,8 @@ def test_sidelight_is_there_before_the_application_and_until_after_it() -> None:
 
 def test_the_application_is_pointed_at_sidelight_which_nobody_else_reaches() -> None:
     said = {each["name"]: each.get("value") for each in APP["env"]}
-    assert said["OPENAI_BASE_URL"] == f"http://{SETTINGS.proxy.listen}/v1"
-    assert SETTINGS.proxy.listen.startswith("127.0.0.1:")
+    assert said["OPENAI_BASE_URL"] == f"http://{settings().proxy.listen}/v1"
+    assert settings().proxy.listen.startswith("127.0.0.1:")
 
 
 def test_keys_come_from_a_secret_and_only_sidelight_has_them() -> None:
@@ -47,11 +51,11 @@ def test_keys_come_from_a_secret_and_only_sidelight_has_them() -> None:
 
 
 def test_probes_ask_where_sidelight_answers() -> None:
-    assert_asked_where_it_answers(SIDECAR, SETTINGS)
+    assert_asked_where_it_answers(SIDECAR, settings())
 
 
 def test_metrics_are_read_where_they_are() -> None:
-    page = page_of(SETTINGS)
+    page = page_of(settings())
     assert page is not None
     assert page.startswith("0.0.0.0:")
     annotations = TEMPLATE["metadata"]["annotations"]
@@ -64,14 +68,14 @@ def test_the_pod_is_confined() -> None:
 
 
 def test_file_and_store_are_mounted_where_they_are_looked_for() -> None:
-    assert_mounts_fit(POD, SIDECAR, SETTINGS)
+    assert_mounts_fit(POD, SIDECAR, settings())
     assert [volume["configMap"]["name"] for volume in POD["volumes"] if "configMap" in volume] == [
         CONFIG["metadata"]["name"]
     ]
 
 
 def test_there_is_time_for_the_application_and_then_for_sidelight() -> None:
-    assert_time_to_finish(POD, SETTINGS, before=OF_THE_APP)
+    assert_time_to_finish(POD, settings(), before=OF_THE_APP)
 
 
 def test_the_selector_finds_the_pods() -> None:
