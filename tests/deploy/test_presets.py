@@ -17,8 +17,6 @@ from tests.support.otlp_receiver import OtlpReceiver, Received
 from tests.support.running import running
 from tests.support.simulated import simulated_endpoint
 
-NOT_YET_AN_OPTION = "dialect"  # of the otlp exporter
-
 ROOT = Path(__file__).parents[2]
 PRESETS, DOCUMENT = ROOT / "deploy" / "presets", ROOT / "docs" / "deploying.md"
 WORD, EMAIL = "periwinkle", "jane.doe@private.example"
@@ -73,6 +71,7 @@ ELSEWHERE = {
     "langfuse": ({"LANGFUSE_URL": "http://localhost:3000"}, ("http://localhost:3000/api/public/otel",)),
     "datadog": ({"DD_AGENT_HOST": "10.0.0.1"}, ("http://10.0.0.1:4318",)),
 }
+MARKS = {"openinference": "openinference.span.kind", "langfuse": "langfuse.observation.type"}  # of a dialect's spans
 OURS = {"user-agent", "content-type", "content-encoding", "content-length", "host", "accept", "accept-encoding"}
 
 
@@ -83,12 +82,6 @@ def preset(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
 def senders(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The options of each OTLP exporter."""
     return [options for name, options in tree["exporters"].items() if name.partition("/")[0] == "otlp"]
-
-
-def without_what_is_to_come(tree: dict[str, Any]) -> dict[str, Any]:
-    for options in senders(tree):
-        options.pop(NOT_YET_AN_OPTION, None)
-    return tree
 
 
 def test_every_preset_is_tried_here_and_in_the_documents() -> None:
@@ -103,7 +96,7 @@ def test_a_preset_is_valid_and_names_its_backend(name: str) -> None:
     tree = preset(name, backend.environment)
     assert tuple(options["endpoint"] for options in senders(tree)) == backend.endpoints
     assert tuple(options.get("dialect", "genai") for options in senders(tree)) == backend.dialects
-    settings_of(without_what_is_to_come(tree))
+    settings_of(tree)
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -135,7 +128,7 @@ def before(receiver: OtlpReceiver, tree: dict[str, Any], folder: Path) -> dict[s
 async def test_a_run_tells_a_backend_what_it_takes_and_no_more(tmp_path: Path, name: str) -> None:
     backend = BACKENDS[name]
     async with OtlpReceiver() as receiver, simulated_endpoint() as upstream, aiohttp.ClientSession() as session:
-        sections = before(receiver, without_what_is_to_come(preset(name, backend.environment)), tmp_path)
+        sections = before(receiver, preset(name, backend.environment), tmp_path)
         async with running(tmp_path, upstream, **sections) as run:
             async with session.post(f"{run.url}/v1/chat/completions", json=BODY) as answer:
                 assert answer.status == 200
@@ -146,6 +139,8 @@ async def test_a_run_tells_a_backend_what_it_takes_and_no_more(tmp_path: Path, n
     kinds = [span["kind"] for span in receiver.spans]
     assert (kinds.count("SERVER"), kinds.count("CLIENT")) == (1, 1)
     assert "INTERNAL" in kinds  # evaluations
+    dialects = {name for span in receiver.spans for name in MARKS if MARKS[name] in span["attributes"]}
+    assert dialects == set(backend.dialects) - {"genai"}
     told = str([span["attributes"] for span in receiver.spans])
     assert (WORD in told) == backend.shows_texts
     assert EMAIL not in told
