@@ -69,6 +69,7 @@ PROXY = Row(
             "Time from a request's head to its being sent upstream: what a call takes longer for Sidelight's sake.",
             "s",
             quantiles("sidelight_proxy_overhead_seconds", SIDELIGHT),
+            exemplars=True,
             width=6,
             limits=Limits(0.005, 0.01),
         ),

@@ -35,7 +35,7 @@ class Jaeger:
     """Its query API."""
 
     def __init__(self, url: str, endpoint: str, session: aiohttp.ClientSession) -> None:
-        self.endpoint = endpoint  # OTLP over HTTP
+        self.endpoint = endpoint  # OTLP over gRPC
         self._url, self._session = url, session
 
     async def _get(self, what: str, **parameters: str) -> Any:
@@ -74,7 +74,7 @@ async def jaeger(folder: Path) -> AsyncIterator[Jaeger]:
     try:
         await ready(process, f"http://{query}/api/services", PATIENCE)
         async with aiohttp.ClientSession() as session:
-            yield Jaeger(f"http://{query}", f"http://{http}", session)
+            yield Jaeger(f"http://{query}", grpc, session)
     finally:
         await stop(process)
 

@@ -29,20 +29,24 @@ READY = b"Everything is ready"
 class Collector:
     """Takes OTLP over HTTP and gRPC; may be stopped and started again on the same ports and files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, traces_to: str | None = None) -> None:
+        """`traces_to` is the host:port of a backend that gets the traces as well, over gRPC."""
         self.folder = folder
         http, grpc = free_addresses(2)
         self.endpoints = {"http/protobuf": f"http://{http}", "http/json": f"http://{http}", "grpc": f"http://{grpc}"}
         self.config = folder / "otelcol.yaml"
         self.log = folder / "otelcol.log"
-        self.config.write_text(yaml.safe_dump(self._tree(http, grpc)))
+        self.config.write_text(yaml.safe_dump(self._tree(http, grpc, traces_to)))
 
-    def _tree(self, http: str, grpc: str) -> dict[str, Any]:
+    def _tree(self, http: str, grpc: str, traces_to: str | None) -> dict[str, Any]:
         receiver = {"protocols": {"http": {"endpoint": http}, "grpc": {"endpoint": grpc}}}
-        files = {
+        files: dict[str, Any] = {
             f"file/{name}": {"path": str(self.folder / name), "format": "proto", "append": True} for name in REQUESTS
         }
         pipelines = {name: {"receivers": ["otlp"], "exporters": [f"file/{name}"]} for name in REQUESTS}
+        if traces_to:
+            files["otlp_grpc"] = {"endpoint": traces_to, "tls": {"insecure": True}}
+            pipelines["traces"]["exporters"].append("otlp_grpc")
         service = {"telemetry": {"metrics": {"level": "none"}}, "pipelines": pipelines}
         return {"receivers": {"otlp": receiver}, "exporters": files, "service": service}
 

@@ -1,4 +1,4 @@
-"""A real Jaeger shows each call as a tree, and finds exactly those that an evaluator failed."""
+"""A real Jaeger behind a real Collector shows each call as a tree, and finds exactly those that an evaluator failed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from sidelight.demo import SERVICE
 from store.queries import opened
 from tests.backends.jaeger import Span, jaeger
+from tests.backends.otelcol import Collector
 
 pytestmark = pytest.mark.backends
 
@@ -43,7 +44,9 @@ async def rows(store: Path, query: str) -> list[tuple[Any, ...]]:
 
 async def test_after_the_demo_jaeger_finds_exactly_the_calls_that_each_evaluator_failed(tmp_path: Path) -> None:
     async with jaeger(tmp_path) as backend:
-        store = await demonstrate(tmp_path, backend.endpoint)
+        collector = Collector(tmp_path, traces_to=backend.endpoint)
+        async with collector.running():
+            store = await demonstrate(tmp_path, collector.endpoints["http/protobuf"])
         failed = await rows(
             store, "SELECT evaluator, trace_id FROM ledger JOIN exchange ON id = exchange_id WHERE outcome = 'fail'"
         )
