@@ -70,6 +70,12 @@ def parse_url(value: object) -> object:
     return value
 
 
+def is_loopback(address: str) -> bool:
+    """Can only this machine reach it?"""
+    host = address.rpartition(":")[0].strip("[]")
+    return address.startswith("unix:") or host in ("localhost", "::1") or host.startswith("127.")
+
+
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0, le=2**50)]
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=100 * 366 * 86400.0)]
 Address = Annotated[str, BeforeValidator(parse_address)]
@@ -176,6 +182,19 @@ class Store(Section):
     content: Literal["redacted", "off", "full"] | None = None  # None: as processors.redact says; may only be stricter
 
 
+class Console(Section):
+    """The control port: what comes in beside traffic."""
+
+    listen: Address = "127.0.0.1:4001"
+    token: SecretStr | None = None  # needed wherever others than this machine can reach it
+
+    @model_validator(mode="after")
+    def others_need_a_token(self) -> Console:
+        if self.token is None and not is_loopback(self.listen):
+            raise ValueError(f"{self.listen} can be reached from elsewhere: set console.token, or listen on 127.0.0.1")
+        return self
+
+
 class Service(Section):
     name: str | None = None  # None: OTEL_SERVICE_NAME, else sidelight
     environment: str | None = None
@@ -190,4 +209,5 @@ class Settings(Section):
     exporters: Mapping[str, Mapping[str, Any] | None] = {}
     evaluation: Evaluation = Evaluation()
     store: Store = Store()
+    console: Console | None = None
     service: Service = Service()

@@ -35,8 +35,8 @@ def block(evaluated: EvaluatedExchange, content: Content) -> str:
 
 def lines(evaluated: EvaluatedExchange, content: Content) -> Iterator[str]:
     exchange = evaluated.exchange
-    yield summary(exchange)
-    if may_tell(exchange, content):
+    yield summary(exchange) if not evaluated.late else f"{exchange.id} was judged later"
+    if not evaluated.late and may_tell(exchange, content):
         texts = (("<", text_of(exchange.input_messages)), (">", text_of(exchange.output_messages)))
         yield from (f"  {sign} {text}" for sign, text in texts if text)
     for entry in evaluated.entries:

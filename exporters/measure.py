@@ -41,8 +41,13 @@ class Measure:
 
     def record(self, evaluated: EvaluatedExchange) -> None:
         """Measure one exchange, once."""
-        exchange = evaluated.exchange
         trace = exemplar(evaluated)
+        if not evaluated.late:
+            self._call(evaluated.exchange, trace)
+        for entry in evaluated.entries:
+            self._evaluation(evaluated, entry, trace)
+
+    def _call(self, exchange: Exchange, trace: str | None) -> None:
         if not exchange.turn:
             self._http(exchange, trace)
         if exchange.operation in semconv.INFERENCE:
@@ -51,8 +56,6 @@ class Measure:
             self._operation(exchange, trace)
         if exchange.operation is not None:
             self._bill(exchange)
-        for entry in evaluated.entries:
-            self._evaluation(evaluated, entry, trace)
 
     def _bill(self, exchange: Exchange) -> None:
         """Whose counts they are, what was estimated, and what it cost as far as that is known."""

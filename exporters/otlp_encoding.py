@@ -43,15 +43,8 @@ Encoded = tuple[bytes, ...]  # one exchange: its spans or records, by scope
 def encode(evaluated: EvaluatedExchange, telling: Telling) -> tuple[Encoded, Encoded]:
     """The spans of one exchange by SPAN_SCOPES, and its events by LOG_SCOPES."""
     exchange, dialect = evaluated.exchange, DIALECTS[telling.dialect]
+    http, genai, events = ([], [], []) if evaluated.late else encode_call(evaluated, telling, dialect)
     judgements = all_judgements(evaluated, telling)
-    http = [server_span(exchange, telling, dialect.server)] if not exchange.turn else []  # a turn's connection told it
-    genai: list[bytes] = []
-    events: list[bytes] = []
-    if exchange.operation is None:
-        http.append(http_client_span(evaluated, telling))
-    else:
-        genai.append(operation_span(evaluated, telling, dialect))
-        events = operation_events(evaluated, telling)
     evaluations: list[bytes] = []
     if telling.evaluation_spans != "none":
         linked = telling.evaluation_spans == "linked"
@@ -61,6 +54,17 @@ def encode(evaluated: EvaluatedExchange, telling: Telling) -> tuple[Encoded, Enc
     results = [evaluation_event(exchange, each) for each in judgements if "evaluation" in telling.events]
     spans = (repeated(ELEMENT, http), repeated(ELEMENT, genai), repeated(ELEMENT, evaluations))
     return spans, (repeated(ELEMENT, events), repeated(ELEMENT, results))
+
+
+def encode_call(
+    evaluated: EvaluatedExchange, telling: Telling, dialect: Dialect
+) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """The spans of HTTP and of the GenAI operation, and the events about it."""
+    exchange = evaluated.exchange
+    http = [server_span(exchange, telling, dialect.server)] if not exchange.turn else []  # a turn's connection told it
+    if exchange.operation is None:
+        return [*http, http_client_span(evaluated, telling)], [], []
+    return http, [operation_span(evaluated, telling, dialect)], operation_events(evaluated, telling)
 
 
 def request(resource: bytes, scopes: Sequence[Scope], items: Iterable[Encoded]) -> bytes:

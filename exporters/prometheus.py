@@ -7,8 +7,6 @@ which way they came (prometheus/otlptranslator, UnderscoreEscapingWithSuffixes).
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import re
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -25,17 +23,14 @@ from prometheus_client.samples import Exemplar as OpenMetricsExemplar
 from config.settings import Address
 from exporters.vocabulary import Vocabulary, in_vocabulary
 from pipeline.condition import Condition
-from pipeline.listening import site_of
+from pipeline.listening import keep_listening
 from pipeline.telemetry import Attributes, AttributeValue, Exemplar, HistogramPoint, Metric, NumberPoint, Snapshot
 
 SECOND: Final = 1_000_000_000
-AGAIN: Final = 5.0  # seconds until an address that is taken is tried again
 UNITS: Final = {"s": "seconds", "By": "bytes"}
 KINDS: Final = {"counter": "counter", "updown": "gauge", "gauge": "gauge", "histogram": "histogram"}
 
 Read = Callable[[], Iterable[Snapshot]]
-
-log = logging.getLogger("sidelight.exporters")
 
 
 @dataclass(frozen=True)
@@ -53,28 +48,8 @@ class Prometheus:
         app = web.Application()
         app.router.add_get("/metrics", self._answer_with(read))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        listening = asyncio.ensure_future(self._listen(runner, condition))
-        try:
+        async with keep_listening(runner, self.listen, condition, "prometheus"):
             yield
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-            await runner.cleanup()
-
-    async def _listen(self, runner: web.AppRunner, condition: Condition) -> None:
-        while True:
-            try:
-                await site_of(runner, self.listen).start()
-            except OSError as error:
-                problem = f"cannot listen on {self.listen}: {os.strerror(error.errno) if error.errno else error}"
-                if condition.error is None:
-                    log.error("prometheus: %s", problem)
-                condition.failing(problem)
-                await asyncio.sleep(AGAIN)
-            else:
-                condition.well()
-                return
 
     def _answer_with(self, read: Read) -> Any:
         async def answer(request: web.Request) -> web.Response:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
 from aiohttp import web
+
+from pipeline.condition import Condition
+
+AGAIN: Final = 5.0  # seconds until an address that is taken is tried again
+
+log = logging.getLogger("sidelight")
 
 
 def site_of(runner: web.AppRunner, address: str) -> web.BaseSite:
@@ -11,3 +24,32 @@ def site_of(runner: web.AppRunner, address: str) -> web.BaseSite:
         return web.UnixSite(runner, address.removeprefix("unix:"))
     host, _, port = address.rpartition(":")
     return web.TCPSite(runner, host.strip("[]"), int(port))
+
+
+@asynccontextmanager
+async def keep_listening(runner: web.AppRunner, address: str, condition: Condition, name: str) -> AsyncIterator[None]:
+    """Serve while the block lasts. An address that is taken is waited for, told once, and costs nothing else."""
+    await runner.setup()
+    listening = asyncio.ensure_future(listen(runner, address, condition, name))
+    try:
+        yield
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await runner.cleanup()
+
+
+async def listen(runner: web.AppRunner, address: str, condition: Condition, name: str) -> None:
+    """Until it does."""
+    while True:
+        try:
+            await site_of(runner, address).start()
+        except OSError as error:
+            problem = f"cannot listen on {address}: {os.strerror(error.errno) if error.errno else error}"
+            if condition.error is None:
+                log.error("%s: %s", name, problem)
+            condition.failing(problem)
+            await asyncio.sleep(AGAIN)
+        else:
+            condition.well()
+            return

@@ -15,6 +15,7 @@ from msgspec import Struct
 Json: TypeAlias = Any
 Headers: TypeAlias = tuple[tuple[str, str], ...]  # order, case and duplicates as on the wire
 
+FEEDBACK = "feedback/"  # begins the evaluator's id of what came in later; no exchange owes any of it
 Outcome = Literal["pass", "fail", "scored", "error", "skipped"]
 SkipReason = Literal["filtered", "sampled_out", "budget", "queue_full", "missing_input", "window", "cached"]
 
@@ -285,6 +286,7 @@ class EvaluatedExchange(Struct, frozen=True):
     entries: tuple[LedgerEntry, ...] = ()
     weight: float = 1.0  # how many exchanges this one stands for
     kept: str = "ratio"  # why it was kept: ratio, error, slow, flagged, …; "sampled_out" when it was not
+    late: bool = False  # the exchange itself was told before: only these entries are news
 
 
 def text_of(messages: tuple[Message, ...]) -> str:

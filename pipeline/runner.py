@@ -50,6 +50,7 @@ class Journal(Protocol):
     async def finish(self, evaluated: Sequence[EvaluatedExchange]) -> None: ...
     async def pending(self, after: str, limit: int) -> list[tuple[str, int, Exchange | None]]: ...
     async def abandon(self, identity: str, evaluators: Sequence[str], reason: str) -> None: ...
+    async def enter(self, identity: str, entries: Sequence[LedgerEntry]) -> None: ...
 
 
 class Source(Protocol):
@@ -283,6 +284,17 @@ class Runner:
             self.pending -= len(finished)
             self._telemetry.exchange_done.add(len(finished))
             self._observe_delays(finished)
+
+    async def tell_late(self, evaluated: EvaluatedExchange) -> None:
+        """What was learned of an exchange after it was done: into the ledger first, then to all who were told of it.
+
+        Safe when this returns, as far as the exporters' queues are; told again it is the same again.
+        """
+        await self._journal.enter(evaluated.exchange.id, evaluated.entries)
+        self._measure(evaluated)
+        if evaluated.kept != "sampled_out":
+            self._deliver(evaluated)
+            await self._settle()
 
     def _observe_delays(self, finished: Sequence[EvaluatedExchange]) -> None:
         now = time_ns()

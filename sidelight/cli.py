@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--otlp", metavar="URL", help="tell this collector or backend everything, over HTTP")
 
     story = verb(verbs, "explain", do_explain, "tell the story of one exchange")
-    story.add_argument("id", help="an exchange's id, the beginning of one, or a trace id")
+    story.add_argument("id", help="an exchange's id, the beginning of one, a trace id, or an answer's id")
     story.add_argument("--store", metavar="FILE", help="the store (default: the configuration's)")
     add_config(story)
 

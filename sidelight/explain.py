@@ -25,7 +25,8 @@ KEPT = {
 
 
 def explain(path: Path, typed: str, console: Console) -> bool:
-    """Print the story of the exchange that `typed` names: its id, the beginning of its id, or its trace id.
+    """Print the story of the exchange that `typed` names: its id or its beginning, its trace id, or its
+    answer's id.
 
     False, and a sentence why, when there is no store, no such exchange, or more than one.
     """
@@ -40,7 +41,7 @@ def explain(path: Path, typed: str, console: Console) -> bool:
         return refuse(console, f"{typed} could be any of these; give one in full:", *several.ids)
     if found is None:
         return refuse(
-            console, f"No exchange in {path} has {typed!r} as its id, the beginning of its id, or its trace id."
+            console, f"No exchange in {path} has {typed!r} as its id, its beginning, its trace id or its answer's id."
         )
     console.print(told(found))
     return True

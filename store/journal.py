@@ -16,12 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from pipeline.errors import ConfigError
-from pipeline.records import EvaluatedExchange, Exchange, LedgerEntry
+from pipeline.records import EvaluatedExchange, Exchange, Http, LedgerEntry, Timing, TraceContext
 
 T = TypeVar("T")
 SECOND: Final = 1_000_000_000
@@ -29,8 +29,9 @@ RETENTION_BATCH: Final = 1000
 
 INSERT: Final = """
 INSERT OR IGNORE INTO exchange (id, state, started_at, trace_id, upstream, method, path, status, error_type, operation,
-  model, stream, duration, first_chunk, input_tokens, output_tokens, usage_source, cost, wire, user, session, body)
-VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+  model, stream, duration, first_chunk, input_tokens, output_tokens, usage_source, cost, wire, user, session,
+  response_id, body)
+VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 FINISH: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ? WHERE id = ?"
 FINISH_WITHOUT_BODY: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ?, body = NULL WHERE id = ?"
 ENTER: Final = """
@@ -41,15 +42,32 @@ DELETE FROM exchange
 WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done' LIMIT ?)"""
 PENDING: Final = "SELECT id, attempts, body FROM exchange WHERE state = 'pending' AND id > ? ORDER BY id LIMIT ?"
 
-VERSION: Final = 2  # of schema.sql, kept as the file's user_version
+VERSION: Final = 3  # of schema.sql, kept as the file's user_version
 UPGRADES: Final = {  # from each older version to the next
     1: [
         f"ALTER TABLE exchange ADD COLUMN {column}"
         for column in ("usage_source TEXT", "cost REAL", "wire TEXT", "user TEXT", "session TEXT")
     ],
+    2: ["ALTER TABLE exchange ADD COLUMN response_id TEXT"],
+}
+
+FIND: Final = {
+    key: f"""
+SELECT id, state, weight, kept, started_at, trace_id, upstream, method, path, status, operation, model, duration, body
+FROM exchange WHERE {key} = ? LIMIT 2"""  # noqa: S608 - the three keys are ours
+    for key in ("id", "trace_id", "response_id")
 }
 
 _decoder = msgspec.msgpack.Decoder(Exchange)
+
+
+class Known(NamedTuple):
+    """An exchange that the journal has; of one that was sampled out only what its columns say."""
+
+    done: bool
+    weight: float
+    kept: str
+    exchange: Exchange
 
 
 class Journal:
@@ -87,6 +105,16 @@ class Journal:
         The exchange is None where its content was never stored.
         """
         return await self._in_thread(lambda: self._pending(after, limit))
+
+    async def find(self, key: str, value: str) -> list[Known]:
+        """Those with this `id`, `trace_id` or `response_id`, two at most."""
+        return await self._in_thread(lambda: [known(row) for row in self._db.execute(FIND[key], (value,))])
+
+    async def enter(self, identity: str, entries: Sequence[LedgerEntry]) -> None:
+        """Outcomes that came after the exchange was done; a second one of the same evaluator takes the first one's
+        place. Raises sqlite3.Error when the disk will not have them."""
+        rows = [ledger_row(identity, entry) for entry in entries]
+        await self._in_thread(lambda: self._transaction(lambda: void(self._db.executemany(ENTER, rows))))
 
     async def abandon(self, identity: str, evaluators: Sequence[str], reason: str) -> None:
         """Turn a pending exchange that nobody can read any more into done, each evaluator's outcome an error."""
@@ -220,6 +248,7 @@ def row_of(exchange: Exchange, body: bytes | None) -> tuple[Any, ...]:
         exchange.wire,
         exchange.user,
         exchange.session,
+        exchange.response_id,
         zlib.compress(body, 1) if body is not None else None,
     )
 
@@ -230,6 +259,32 @@ def ledger_row(identity: str, entry: LedgerEntry) -> tuple[Any, ...]:
     evaluation = decisive or (entry.evaluations[0] if entry.evaluations else None)
     said = (evaluation.score_value, evaluation.score_label, evaluation.explanation) if evaluation else (None,) * 3
     return (identity, entry.evaluator, entry.outcome, entry.reason, *said, entry.duration)
+
+
+def known(row: tuple[Any, ...]) -> Known:
+    """A row of FIND."""
+    identity, state, weight, kept, *columns, body = row
+    exchange = read_body(body) or bare_exchange(identity, *columns)
+    return Known(state == "done", weight or 0.0, kept or "", exchange)
+
+
+def bare_exchange(
+    identity: str,
+    started_at: int,
+    trace_id: str,
+    upstream: str,
+    method: str,
+    path: str,
+    status: int | None,
+    operation: str | None,
+    model: str | None,
+    duration: int,
+) -> Exchange:
+    """What is left of one whose content is gone: enough to count by, and nothing to tell in its trace."""
+    trace = TraceContext(trace_id, "0" * 16, "0" * 16, sampled=False)
+    http = Http(method, path, None, "http", "1.1", status, "", 0, "", 0, 0, 0)
+    timing = Timing(started_at, None, None, duration)
+    return Exchange(identity, trace, upstream, http, timing, operation=operation, request_model=model)
 
 
 def read_body(body: bytes | None) -> Exchange | None:

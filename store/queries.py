@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from math import ceil
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.records import Exchange
+from pipeline.records import FEEDBACK, Exchange
 
 MATCHES_SHOWN = 10
 NS = 1e9
@@ -126,6 +126,7 @@ class Story:
     wire: str | None = None
     user: str | None = None
     session: str | None = None
+    response_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,11 +262,11 @@ def failures(db: sqlite3.Connection, limit: int) -> list[Failure]:
 
 
 def story(db: sqlite3.Connection, typed: str) -> Story | None:
-    """All that is known of one exchange, found by its id, its trace id, or the beginning of its id.
+    """All that is known of one exchange, found by its id, its trace id, its answer's id, or the beginning of its id.
 
     None when there is none; raises AmbiguousId when there are several.
     """
-    ids = matching_ids(db, typed.strip().lower())
+    ids = matching_ids(db, typed.strip())
     if len(ids) > 1:
         raise AmbiguousId(typed, ids)
     if not ids:
@@ -279,11 +280,15 @@ def story(db: sqlite3.Connection, typed: str) -> Story | None:
 
 
 def matching_ids(db: sqlite3.Connection, typed: str) -> tuple[str, ...]:
-    """The exact id, else all of that trace, else all that begin so; "~" sorts after every hex digit."""
-    for condition in ("id = :typed", "trace_id = :typed", "id >= :typed AND id < :typed || '~'"):
-        query = f"SELECT id FROM exchange WHERE {condition} ORDER BY id LIMIT {MATCHES_SHOWN}"  # noqa: S608
-        if typed and (found := db.execute(query, {"typed": typed}).fetchall()):
-            return tuple(row["id"] for row in found)
+    """The exact id, else all of that trace, else all that begin so ("~" sorts after every hex digit), else all whose
+    answer has that id, which an older store does not know."""
+    told = {"typed": typed.lower(), "as_it_is": typed}
+    by = ("id = :typed", "trace_id = :typed", "id >= :typed AND id < :typed || '~'", "response_id = :as_it_is")
+    with suppress(sqlite3.OperationalError):
+        for condition in by if typed else ():
+            query = f"SELECT id FROM exchange WHERE {condition} ORDER BY id LIMIT {MATCHES_SHOWN}"  # noqa: S608
+            if found := db.execute(query, told).fetchall():
+                return tuple(row["id"] for row in found)
     return ()
 
 
@@ -306,13 +311,14 @@ def ledger_of(db: sqlite3.Connection, exchange_id: str) -> tuple[LedgerRow, ...]
 
 
 def ledger_sums(db: sqlite3.Connection) -> LedgerSums:
-    """The sums of the ledger, in one reading of the store."""
+    """The sums of the ledger, in one reading of the store; without feedback, which nobody owes."""
     states = "SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'pending') FROM exchange"
-    outcomes = """
+    outcomes = f"""
         SELECT evaluator, count(*) FILTER (WHERE state = 'done') AS done,
                count(*) FILTER (WHERE state <> 'done') AS early
-        FROM ledger JOIN exchange ON exchange.id = ledger.exchange_id GROUP BY evaluator ORDER BY evaluator
-    """
+        FROM ledger JOIN exchange ON exchange.id = ledger.exchange_id
+        WHERE evaluator NOT LIKE '{FEEDBACK}%' GROUP BY evaluator ORDER BY evaluator
+    """  # noqa: S608 - a constant
     with one_view(db):
         done, pending = db.execute(states).fetchone()
         rows = db.execute(outcomes).fetchall()

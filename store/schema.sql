@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS exchange (
   wire          TEXT,                       -- the wire format that read it
   user          TEXT,                       -- salted hash
   session       TEXT,
+  response_id   TEXT,                       -- the provider's id of the answer
   attempts      INTEGER NOT NULL DEFAULT 0, -- times evaluation was begun
   weight        REAL,                       -- once done: how many exchanges it stands for
   kept          TEXT,                       -- once done: ratio, error, slow, flagged; sampled_out: body is gone
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS exchange (
 CREATE INDEX IF NOT EXISTS exchange_pending ON exchange (id) WHERE state = 'pending';
 CREATE INDEX IF NOT EXISTS exchange_started ON exchange (started_at);
 CREATE INDEX IF NOT EXISTS exchange_trace ON exchange (trace_id);
+CREATE INDEX IF NOT EXISTS exchange_response ON exchange (response_id) WHERE response_id IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS ledger (
   exchange_id TEXT NOT NULL REFERENCES exchange (id) ON DELETE CASCADE,

@@ -19,7 +19,8 @@ from urllib.parse import quote
 import msgspec
 
 from config.load import settings_from
-from config.settings import Settings
+from config.settings import Console, Settings
+from console.feedback import Key, Told, taking_feedback
 from exporters.measure import Measure
 from exporters.metrics_loop import MetricsLoop
 from exporters.otlp import Otlp
@@ -32,7 +33,7 @@ from pipeline.errors import ConfigError
 from pipeline.loop_lag import LoopLag
 from pipeline.proxy_counters import LEVELS, NAMES, SUMS
 from pipeline.queues import Durable, Memory, Queue
-from pipeline.records import EvaluatedExchange
+from pipeline.records import EvaluatedExchange, LedgerEntry
 from pipeline.ring import HandOffFds, HandOffReader
 from pipeline.runner import Runner, Stages
 from pipeline.telemetry import Observation, Snapshot, Telemetry
@@ -84,6 +85,8 @@ async def run(setup: dict[str, Any]) -> None:
         )
         runner.pool = pool_for(settings, components, runner, telemetry)
         conditions["journal"] = [runner.journal_condition]
+        if settings.console:
+            await stack.enter_async_context(take_feedback(settings.console, runner, journal, conditions))
         observe(telemetry, sources, runner)
         observe_this_process(telemetry)
         telemetry.usage_lost.observe(description.lost)
@@ -265,6 +268,28 @@ def reloader(runner: Runner, description: Description, salt: bytes) -> Callable[
         runner.pool.replace(spawner(settings), tuple(components.evaluators))
 
     return reload
+
+
+def take_feedback(
+    console: Console, runner: Runner, journal: Journal, conditions: dict[str, list[Condition]]
+) -> AbstractAsyncContextManager[None]:
+    """The control port, on which judgements may come when an exchange has long been done."""
+
+    async def tell(key: Key, entry: LedgerEntry) -> Told:
+        found = await journal.find(*key)
+        if len(found) != 1:
+            return "several" if found else "unknown"
+        (known,) = found
+        if not known.done:
+            return "pending"
+        evaluated = EvaluatedExchange(known.exchange, (entry,), known.weight, known.kept, late=True)
+        await runner.tell_late(evaluated)
+        return "told"
+
+    condition = Condition()
+    conditions["console"] = [condition]
+    token = console.token.get_secret_value() if console.token else None
+    return taking_feedback(console.listen, token, tell, condition)
 
 
 @asynccontextmanager

@@ -121,7 +121,7 @@ async def test_there_is_one_page_and_it_is_read_only() -> None:
 async def test_an_address_that_is_taken_is_told_once_and_waited_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("exporters.prometheus.AGAIN", 0.01)
+    monkeypatch.setattr("pipeline.listening.AGAIN", 0.01)
     condition = Condition()
     taken = socket.create_server(("127.0.0.1", 0))
     address = f"127.0.0.1:{taken.getsockname()[1]}"

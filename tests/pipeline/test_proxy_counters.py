@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.proxy_counters import LEVELS, NAMES, SUMS
+from pipeline.proxy_counters import LAG, LEVELS, NAMES, SUMS
 from pipeline.ring import FIRST_COUNTER, PAGE, HandOffFds, HandOffReader, HandOffWriter, RingWriter
 
 
 def test_every_name_is_one_of_its_kind() -> None:
-    assert (*SUMS, *LEVELS) == NAMES
+    assert (*SUMS, *LEVELS, *LAG) == NAMES
     assert len(set(NAMES)) == len(NAMES)
 
 
