@@ -31,7 +31,7 @@ from exporters.otlp_encoding import LOG_SCOPES, SPAN_SCOPES, Encoded, encode, re
 from exporters.otlp_http import Compression, HttpSender
 from exporters.otlp_metrics import Histograms, metrics_request
 from exporters.otlp_sender import Sender, Signal, TooLarge
-from exporters.otlp_span import DialectName, EvaluationSpans, Event, Telling
+from exporters.otlp_span import ContentIn, DialectName, EvaluationSpans, Event, Telling
 from exporters.resource import product_version
 from exporters.semconv import Scope
 from exporters.temporality import Deltas, Temporality
@@ -61,6 +61,7 @@ class Otlp:
     timeout: Duration = 10.0  # each request
     signals: tuple[Signal, ...] = ("traces", "metrics", "logs")  # leave out what the backend does not take
     content: Content = "off"  # texts on spans; never more than processors.redact leaves
+    content_in: ContentIn = "both"  # texts on spans, in events (see events: details), or both
     max_value: int = 65536  # characters of one attribute
     evaluation_spans: EvaluationSpans = "child"  # below the call's span, in traces of their own linked to it, or none
     events: tuple[Event, ...] = ("evaluation", "exception")  # and details: all that spans say, where none are taken
@@ -165,7 +166,12 @@ class Open:
         self._options = options
         self._stack = AsyncExitStack()
         self._telling = Telling(
-            options.content, options.max_value, options.evaluation_spans, options.events, options.dialect
+            options.content,
+            options.max_value,
+            options.evaluation_spans,
+            options.events,
+            options.dialect,
+            options.content_in,
         )
         self._resource = resource_field(options.resource)
         self._progress: Progress | None = None

@@ -47,7 +47,7 @@ def operation_span(evaluated: EvaluatedExchange, telling: Telling, dialect: Dial
     exchange = evaluated.exchange
     attributes = dialect.operation(evaluated, telling)
     message = None
-    if may_tell(exchange, telling.content):
+    if may_tell(exchange, telling.on_spans):
         attributes += dialect.content(exchange, telling)
         message = exchange.error_message  # it may quote what was asked, so it is content too
     status = failed(attributes, genai_error(exchange), message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from exporters import semconv
@@ -20,6 +21,8 @@ from exporters.outcome import http_error
 from exporters.protobuf import common_attribute, int_attribute, text_attribute
 from pipeline.records import EvaluatedExchange, Exchange
 
+HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{1,64}\]|[A-Za-z0-9._-]{1,255})(?::(?P<port>[0-9]{1,5}))?")
+
 
 def server_span(exchange: Exchange, telling: Telling, more: Sequence[bytes] = ()) -> bytes:
     """What the client asked of us, by the HTTP conventions; `more` is what a dialect adds."""
@@ -31,9 +34,12 @@ def server_span(exchange: Exchange, telling: Telling, more: Sequence[bytes] = ()
         common_attribute(semconv.NETWORK_PROTOCOL_VERSION, http.version),
         common_attribute(semconv.CLIENT_ADDRESS, http.client_address),
         int_attribute(semconv.CLIENT_PORT, http.client_port),
+        common_attribute(semconv.NETWORK_PEER_ADDRESS, http.client_address),
+        int_attribute(semconv.NETWORK_PEER_PORT, http.client_port),
         int_attribute(semconv.HTTP_REQUEST_BODY_SIZE, http.request_size),
         int_attribute(semconv.HTTP_RESPONSE_BODY_SIZE, http.response_size),
         text_attribute(semconv.EXCHANGE_ID, exchange.id),
+        *host_attributes(http.host),
         *more,
     ]
     if http.query:
@@ -50,6 +56,14 @@ def server_span(exchange: Exchange, telling: Telling, more: Sequence[bytes] = ()
     own_id = bytes.fromhex(trace.server_span_id)
     remote = IS_REMOTE if parent else 0
     return span(exchange, own_id, parent, name, SERVER, times_of(exchange), attributes, status, remote)
+
+
+def host_attributes(host: str | None) -> list[bytes]:
+    """Whom the client asked for; a Host header that is none of a host and a port tells nothing."""
+    if host is None or not (parts := HOST.fullmatch(host)):
+        return []
+    address = common_attribute(semconv.SERVER_ADDRESS, parts["name"].strip("[]"))
+    return [address, int_attribute(semconv.SERVER_PORT, int(parts["port"]))] if parts["port"] else [address]
 
 
 def http_client_span(evaluated: EvaluatedExchange, telling: Telling) -> bytes:

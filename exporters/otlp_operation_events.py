@@ -28,7 +28,7 @@ def exception_event(evaluated: EvaluatedExchange, error: str, telling: Telling) 
     attributes = [common_attribute(semconv.EXCEPTION_TYPE, error[:LONGEST_NAME]), *kind_attributes(exchange)]
     if exchange.request_model:
         attributes.append(common_attribute(semconv.REQUEST_MODEL, exchange.request_model[: telling.value]))
-    if exchange.error_message and may_tell(exchange, telling.content):
+    if exchange.error_message and may_tell(exchange, telling.on_events):
         attributes.append(text_attribute(semconv.EXCEPTION_MESSAGE, exchange.error_message[:LONGEST_MESSAGE]))
     return event(semconv.OPERATION_EXCEPTION, WARN, exchange, times_of(exchange)[1], attributes)
 
@@ -39,7 +39,7 @@ def details_event(evaluated: EvaluatedExchange, error: str | None, telling: Tell
     attributes = operation_attributes(evaluated, telling)
     if error is not None:
         attributes.append(common_attribute(semconv.ERROR_TYPE, error[:LONGEST_NAME]))
-    if may_tell(exchange, telling.content):
+    if may_tell(exchange, telling.on_events):
         told = [(key, values) for key, items in texts_of(exchange) if (values := as_values(items, telling.value))]
         attributes += [value_attribute(key, values.items) for key, values in told]
         if any(values.truncated for _, values in told):

@@ -31,6 +31,7 @@ LONGEST_MESSAGE = 1024
 
 EvaluationSpans = Literal["child", "linked", "none"]
 Event = Literal["evaluation", "exception", "details"]
+ContentIn = Literal["spans", "events", "both"]
 DialectName = Literal["genai", "openinference", "langfuse"]
 
 
@@ -42,6 +43,17 @@ class Telling(NamedTuple):
     evaluation_spans: EvaluationSpans = "child"
     events: tuple[Event, ...] = ("evaluation", "exception")
     dialect: DialectName = "genai"
+    content_in: ContentIn = "both"
+
+    @property
+    def on_spans(self) -> Content:
+        """Which texts spans may tell."""
+        return "off" if self.content_in == "events" else self.content
+
+    @property
+    def on_events(self) -> Content:
+        """Which texts events may tell."""
+        return "off" if self.content_in == "spans" else self.content
 
 
 def span(

@@ -210,6 +210,7 @@ class Http(Struct, frozen=True):
     response_size: int
     user_agent: str | None = None
     route: str | None = None  # a known API path (low cardinality), None otherwise
+    host: str | None = None  # what the client asked for: its Host header
 
 
 class Exchange(Struct, frozen=True):

@@ -15,6 +15,18 @@ SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
 ENDPOINTS: Final = ("endpoint", *(f"{signal.lower()}_endpoint" for signal in SIGNALS))
 
 
+CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+WITH_DETAILS: Final = ["evaluation", "exception", "details"]
+CAPTURE_MODES: Final[dict[str, dict[str, Any]]] = {
+    "no_content": {"content": "off"},
+    "span_only": {"content": "redacted", "content_in": "spans"},
+    "event_only": {"content": "redacted", "content_in": "events", "events": WITH_DETAILS},
+    "span_and_event": {"content": "redacted", "content_in": "both", "events": WITH_DETAILS},
+    "false": {"content": "off"},
+    "true": {"content": "redacted", "content_in": "spans"},  # as older instrumentations have it
+}
+
+
 class Told(NamedTuple):
     """Options by name, and what could not be read: never a value, which may be a secret."""
 
@@ -39,6 +51,10 @@ def told_by(environment: Mapping[str, str]) -> Told:
                 told.options[option] = read(value)
             except ValueError as error:
                 told.problems.append(f"{variable}: {error}; it is ignored")
+    if mode := environment.get(CAPTURE, "").strip().lower():
+        told.options.update(CAPTURE_MODES.get(mode, {}))
+        if mode not in CAPTURE_MODES:
+            told.problems.append(f"{CAPTURE}: is none of {', '.join(CAPTURE_MODES)}; it is ignored")
     told.problems.extend(
         f"{variable} is not read: what differs by signal needs an otlp exporter of its own"
         for signal in SIGNALS

@@ -246,4 +246,5 @@ def _http(capture: Capture) -> Http:
         response_size=capture.response_size,
         user_agent=header(capture.request_headers, "user-agent"),
         route=route_of(path),
+        host=header(capture.request_headers, "host"),
     )

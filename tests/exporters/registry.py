@@ -79,6 +79,8 @@ GENERAL = {
     "url.scheme": "string",
     "client.address": "string",
     "client.port": "int",
+    "network.peer.address": "string",
+    "network.peer.port": "int",
     "server.address": "string",
     "server.port": "int",
     "network.protocol.version": "string",

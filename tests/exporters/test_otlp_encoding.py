@@ -117,7 +117,7 @@ def test_a_whole_trace_request_equals_the_official_classes() -> None:
         prompt_fingerprint="fedcba9876543210",
         context=("a document",),
         context_source="tools",
-        http=http_as(query="a=1", user_agent="OpenAI/Python"),
+        http=http_as(query="a=1", user_agent="OpenAI/Python", host="sidelight:4000"),
         attributes={"openai.response.system_fingerprint": "fp_1"},
     )
     ours = trace_request(EvaluatedExchange(exchange, (an_entry(),), weight=4.0, kept="slow"))
@@ -141,6 +141,10 @@ def test_a_whole_trace_request_equals_the_official_classes() -> None:
                 "network.protocol.version": "1.1",
                 "client.address": "127.0.0.1",
                 "client.port": 54321,
+                "network.peer.address": "127.0.0.1",
+                "network.peer.port": 54321,
+                "server.address": "sidelight",
+                "server.port": 4000,
                 "http.request.body.size": 66,
                 "http.response.body.size": 250,
                 "http.route": "/v1/chat/completions",
@@ -340,6 +344,36 @@ def test_an_evaluator_that_failed_is_told_even_without_an_evaluation() -> None:
     [event] = logs_in(logs_request(evaluated))
     assert event["attributes"]["error.type"] == "timeout"
     assert event["attributes"]["gen_ai.evaluation.name"] == "judge"
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "port"),
+    [
+        (None, None, None),
+        ("llm.internal", "llm.internal", None),
+        ("127.0.0.1:4000", "127.0.0.1", 4000),
+        ("[::1]:4000", "::1", 4000),
+        ("two, hosts", None, None),
+        ("a:b:c", None, None),
+        ("", None, None),
+    ],
+)
+def test_the_server_span_says_whom_the_client_asked_for(
+    host: str | None, address: str | None, port: int | None
+) -> None:
+    attributes = spans(evaluated_as(http=http_as(host=host)))["SERVER"]["attributes"]
+    assert (attributes.get("server.address"), attributes.get("server.port")) == (address, port)
+
+
+@pytest.mark.parametrize(
+    ("place", "on_span", "in_event"), [("both", True, True), ("spans", True, False), ("events", False, True)]
+)
+def test_texts_are_told_where_they_are_wanted(place: Any, on_span: bool, in_event: bool) -> None:
+    telling = Telling("full", events=("details",), content_in=place)
+    evaluated = an_evaluated_exchange()
+    [details] = logs_in(logs_request(evaluated, telling=telling))
+    assert ("gen_ai.input.messages" in spans(evaluated, telling)["CLIENT"]["attributes"]) is on_span
+    assert ("gen_ai.input.messages" in details["attributes"]) is in_event
 
 
 def test_a_failed_verdict_is_no_error_but_can_be_searched_for() -> None:

@@ -88,7 +88,9 @@ def unlike_any_case() -> Iterator[Exchange]:
         turn=2,
     )
     yield an_exchange(
-        http=msgspec.structs.replace(plain.http, method="BREW", query="a=1", user_agent="OpenAI/Python", status=500),
+        http=msgspec.structs.replace(
+            plain.http, method="BREW", query="a=1", host="[::1]:4000", user_agent="OpenAI/Python", status=500
+        ),
         error_type="500",
         error_message="It is broken.",
         complete=False,

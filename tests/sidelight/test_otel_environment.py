@@ -50,6 +50,33 @@ def test_a_variable_is_an_option(variable: str, value: str, option: str, expecte
     assert exporter.endpoint == "http://collector:4318"
 
 
+CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+@pytest.mark.parametrize(
+    ("mode", "content", "place", "details"),
+    [
+        ("NO_CONTENT", "off", "both", False),
+        ("span_only", "redacted", "spans", False),
+        ("EVENT_ONLY", "redacted", "events", True),
+        ("SPAN_AND_EVENT", "redacted", "both", True),
+        ("true", "redacted", "spans", False),
+        ("False", "off", "both", False),
+    ],
+)
+def test_the_capture_of_content_is_where_instrumentations_would_have_it(
+    mode: str, content: str, place: str, details: bool
+) -> None:
+    exporter = otlp(COLLECTOR | {CAPTURE: mode})
+    assert (exporter.content, exporter.content_in, "details" in exporter.events) == (content, place, details)
+
+
+def test_a_capture_mode_that_is_none_is_told_and_ignored() -> None:
+    told = told_by(COLLECTOR | {CAPTURE: "everything"})
+    assert "content" not in told.options
+    assert [problem for problem in told.problems if CAPTURE in problem]
+
+
 def test_the_interval_of_metrics_is_in_milliseconds_too() -> None:
     assert otlp(COLLECTOR | {"OTEL_METRIC_EXPORT_INTERVAL": "60000"}).metrics_interval == 60.0
 
