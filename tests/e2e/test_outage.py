@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 
 from tests.support.otlp_receiver import OtlpReceiver, Reply
@@ -20,6 +21,7 @@ from tests.support.upstream import ScriptedUpstream
 
 pytestmark = pytest.mark.e2e
 
+CLIENTS = 8
 CANARY = "canary-5d1f"
 BODY = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hello, %s?"}]}' % CANARY.encode()
 QUICKLY = {"initial_interval": "50ms", "max_interval": "100ms"}
@@ -132,3 +134,26 @@ async def test_a_full_disk_queue_refuses_the_newest_and_says_so(tmp_path: Path, 
         refused = counted("sidelight.exporter.enqueue_failed")
         assert 0 < refused < 60
         assert len(backend.seen()) == counted("sidelight.exporter.sent") == 60 - refused
+
+
+async def test_memory_stays_flat_while_a_backend_is_away(tmp_path: Path, constant: ScriptedUpstream) -> None:
+    """What waits is on disk: five times as much of it takes no more memory."""
+    async with Backend() as backend, started(before(tmp_path, constant, backend)) as run:
+        pipeline = psutil.Process(run.pid("pipeline"))
+
+        async def asked_for(count: int) -> int:
+            done = (await run.sums()).done
+            await asyncio.gather(*(ask(run, (count - done) // CLIENTS) for _ in range(CLIENTS)))
+            await run.settled(count)
+            return int(pipeline.memory_info().rss)
+
+        warm = await asked_for(800)
+        later = await asked_for(4000)
+
+        async def all_wait() -> bool:
+            return bool((await run.status())["counts"]["exporters"]["otlp"]["queued"] == 4000)
+
+        await until(all_wait)
+        backend.come_back()
+        await until(lambda: len(backend.seen()) == 4000, patience=60)
+    assert later - warm < 16 * 2**20
