@@ -105,9 +105,9 @@ async def bounded(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def refusal(signal: Signal, status: int, reason: str, retry_after: str | None) -> Exception:
+def refusal(what: str, status: int, reason: str, retry_after: str | None) -> Exception:
     """The error whose type is the protocol's decision for this status."""
-    message = f"{signal}: HTTP {status} {reason}".rstrip()
+    message = f"{what}: HTTP {status} {reason}".rstrip()
     if status in RETRYABLE:
         return Retryable(message, seconds_until(retry_after))
     return TooLarge(message) if status == 413 else Permanent(message)

@@ -35,6 +35,13 @@ class Phoenix:
             assert response.status == 200, await response.text()
             return list((await response.json())["data"])
 
+    async def annotations(self, project: str, span_id: str) -> list[dict[str, Any]]:
+        """Of one span."""
+        url = f"{self.endpoint}/v1/projects/{project}/span_annotations"
+        async with self._session.get(url, params={"span_ids": span_id}) as response:
+            assert response.status == 200, await response.text()
+            return list((await response.json())["data"])
+
 
 @asynccontextmanager
 async def phoenix(folder: Path) -> AsyncIterator[Phoenix]:

@@ -29,15 +29,21 @@ async def told(folder: Path, backend: Phoenix, upstream: str, dialect: str) -> d
     """One call through a Sidelight with this dialect; what Phoenix has of it, by the kind of span."""
     await asyncio.to_thread(folder.mkdir)
     otlp = {"endpoint": backend.endpoint, "signals": ["traces"], "content": "redacted", "dialect": dialect}
-    exporters = {"store": {"path": str(folder / "store.db")}, "otlp": otlp}
+    exporters = {
+        "store": {"path": str(folder / "store.db")},
+        "otlp": otlp,
+        "phoenix_annotations": {"endpoint": backend.endpoint},
+    }
     service = {"attributes": {"openinference.project.name": dialect}}
     async with running(folder, upstream, exporters=exporters, service=service) as run:
         await ask(run)
 
         async def arrived() -> bool:
-            return len(await backend.spans(dialect)) >= SPANS
+            spans = await backend.spans(dialect)
+            calls = [span["context"]["span_id"] for span in spans if span["span_kind"] == "LLM"]
+            return len(spans) >= SPANS and bool(await backend.annotations(dialect, calls[0]))
 
-        await until(arrived)
+        await until(arrived, patience=60)  # an annotation that came before its span is looked at again after a while
     return {span["span_kind"]: span for span in await backend.spans(dialect)}
 
 
@@ -53,6 +59,7 @@ async def test_phoenix_reads_its_own_dialect_and_makes_the_same_of_the_conventio
 ) -> None:
     async with phoenix(tmp_path) as backend:
         own = await told(tmp_path / "own", backend, constant.url, "openinference")
+        annotations = await backend.annotations("openinference", own["LLM"]["context"]["span_id"])
         conventional = await told(tmp_path / "conventional", backend, constant.url, "genai")
 
     assert own.keys() == {"CHAIN", "LLM", "EVALUATOR"}
@@ -61,6 +68,10 @@ async def test_phoenix_reads_its_own_dialect_and_makes_the_same_of_the_conventio
     verdict = own["EVALUATOR"]["attributes"]
     assert (verdict["evaluations.0.evaluation.name"], verdict["evaluations.0.evaluation.label"]) == ("refusal", "pass")
     assert not [name for span in own.values() for name in span["attributes"] if name.startswith("gen_ai.")]
+
+    said = {each["name"]: each for each in annotations}
+    result = said["refusal"]["result"]
+    assert (result["label"], result["score"], said["refusal"]["annotator_kind"]) == ("pass", 0.0, "CODE")
 
     call = own["LLM"]["attributes"]
     assert (call["llm.model_name"], conventional["LLM"]["attributes"]["llm.model_name"]) == (ANSWERED_BY, "gpt-4o")
