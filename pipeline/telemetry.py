@@ -298,7 +298,7 @@ class Telemetry(Instruments):
 
     def __init__(self) -> None:
         super().__init__()
-        # The proxy processes keep these; they see them through the hand-off.
+        # The proxy processes keep these; they are read through the hand-off.
         self.capture_offered = Observed(
             "counter", "sidelight.capture.offered", "{capture}", "Captures finished.", by=("worker",)
         )

@@ -13,6 +13,7 @@ import pytest
 from sidelight.demo import free_addresses
 from sidelight.supervisor import settings_of
 from tests.support.configured import tree_in
+from tests.support.json_backend import JsonBackend, Posted, json_backend
 from tests.support.otlp_receiver import OtlpReceiver, Received
 from tests.support.running import running
 from tests.support.simulated import simulated_endpoint
@@ -34,6 +35,7 @@ class Backend(NamedTuple):
     dialects: tuple[str, ...]
     shows_texts: bool = False
     temporality: str | None = None  # of histograms; None: it takes no metrics
+    judged_at: Mapping[str, Headers] = {}  # by path: where it takes evaluations by an API of its own
 
 
 BACKENDS = {
@@ -49,6 +51,7 @@ BACKENDS = {
         {"/v1/traces": {"authorization": "Bearer phoenix-key", "x-project-name": "sidelight"}},
         ("openinference",),
         shows_texts=True,
+        judged_at={"/v1/span_annotations": {"authorization": "Bearer phoenix-key"}},
     ),
     "langfuse": Backend(
         {"LANGFUSE_AUTH": "cGs6c2s="},
@@ -56,6 +59,7 @@ BACKENDS = {
         {"/api/public/otel/v1/traces": {"authorization": "Basic cGs6c2s=", "x-langfuse-ingestion-version": "4"}},
         ("langfuse",),
         shows_texts=True,
+        judged_at={"/api/public/scores": {"authorization": "Basic cGs6c2s="}},
     ),
     "datadog": Backend(
         {},
@@ -82,6 +86,13 @@ def preset(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
 def senders(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The options of each OTLP exporter."""
     return [options for name, options in tree["exporters"].items() if name.partition("/")[0] == "otlp"]
+
+
+def judges(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The options of each exporter to an API of its backend's own."""
+    return [
+        options for name, options in tree["exporters"].items() if name in ("phoenix_annotations", "langfuse_scores")
+    ]
 
 
 def test_every_preset_is_tried_here_and_in_the_documents() -> None:
@@ -111,12 +122,14 @@ def test_presets_differ_in_their_exporters_alone() -> None:
     assert all({**tree, "exporters": {}} == {**trees[0], "exporters": {}} for tree in trees)
 
 
-def before(receiver: OtlpReceiver, tree: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The sections that a run needs, with the receiver in the place of every backend and everything kept."""
+def before(receiver: OtlpReceiver, own_api: JsonBackend, tree: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The sections that a run needs, with these two in the place of every backend and everything kept."""
     (page,) = free_addresses(1)
     for options in senders(tree):
         here = urlsplit(receiver.endpoint)
         options["endpoint"] = urlsplit(options["endpoint"])._replace(scheme=here.scheme, netloc=here.netloc).geturl()
+    for options in judges(tree):
+        options["endpoint"] = own_api.endpoint
     exporters = {**tree["exporters"], "store": {"path": str(folder / "store.db")}}
     if "prometheus" in exporters:
         exporters["prometheus"] = {"listen": page}
@@ -127,8 +140,13 @@ def before(receiver: OtlpReceiver, tree: dict[str, Any], folder: Path) -> dict[s
 @pytest.mark.parametrize("name", BACKENDS)
 async def test_a_run_tells_a_backend_what_it_takes_and_no_more(tmp_path: Path, name: str) -> None:
     backend = BACKENDS[name]
-    async with OtlpReceiver() as receiver, simulated_endpoint() as upstream, aiohttp.ClientSession() as session:
-        sections = before(receiver, preset(name, backend.environment), tmp_path)
+    async with (
+        OtlpReceiver() as receiver,
+        json_backend() as own_api,
+        simulated_endpoint() as upstream,
+        aiohttp.ClientSession() as session,
+    ):
+        sections = before(receiver, own_api, preset(name, backend.environment), tmp_path)
         async with running(tmp_path, upstream, **sections) as run:
             async with session.post(f"{run.url}/v1/chat/completions", json=BODY) as answer:
                 assert answer.status == 200
@@ -147,7 +165,10 @@ async def test_a_run_tells_a_backend_what_it_takes_and_no_more(tmp_path: Path, n
     temporalities = {metric["temporality"] for metric in receiver.metrics if metric["kind"] == "histogram"}
     assert temporalities == ({backend.temporality} if backend.temporality else set())
 
+    assert {request.path: own_headers(request) for request in own_api.posted} == backend.judged_at
+    assert not [request for request in own_api.posted if WORD in str(request.body)]
 
-def own_headers(request: Received) -> Headers:
+
+def own_headers(request: Received | Posted) -> Headers:
     """Those that the preset asked for."""
     return {name.lower(): value for name, value in request.headers.items() if name.lower() not in OURS}
