@@ -13,6 +13,8 @@ INPUTS: Mapping[str, Callable[[Exchange], bool]] = {
     "content": lambda exchange: exchange.content != "off" and exchange.operation is not None,
     "whole_response": lambda exchange: exchange.decode_error != "response_cut",
     "context": lambda exchange: exchange.content != "off" and bool(exchange.context),
+    "ground_truth": lambda exchange: exchange.content != "off" and bool(exchange.ground_truth),
+    "times": lambda exchange: exchange.timing.ended_at > 0,
     "tool_calls": lambda exchange: exchange.content != "off" and bool(tool_calls_of(exchange.output_messages)),
     "success": lambda exchange: exchange.error_type is None,
 }

@@ -255,6 +255,7 @@ class Exchange(Struct, frozen=True):
     context: tuple[str, ...] = ()  # what the answer should be grounded in
     context_source: str | None = None  # header, metadata, tools, citations, delimiters, json_path
     cost: Cost | None = None  # None: not known, never 0 for that
+    ground_truth: str | None = None  # the answer that was expected; of data sets, traffic has none
     content: Literal["full", "redacted", "off"] = "full"  # what the texts here are
     findings: Mapping[str, Mapping[str, int]] = {}  # what redaction found: side (input, output) → kind → count
 

@@ -340,4 +340,5 @@ def without_content(exchange: Exchange) -> Exchange:
         output_schema=None,
         error_message=None,
         context=(),
+        ground_truth=None,
     )

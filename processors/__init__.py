@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.contracts import Processor
+from processors.answer_relevancy import AnswerRelevancy
 from processors.context import Context
 from processors.cost import Pricing
 from processors.identify import Identify
@@ -10,6 +11,7 @@ from processors.json_valid import JsonValid
 from processors.latency import Latency
 from processors.pii import Pii
 from processors.redact import Redact
+from processors.reference import Reference
 from processors.refusal import Refusal
 from processors.repetition import Repetition
 from processors.sample import Sample
@@ -25,6 +27,8 @@ PROCESSORS: dict[str, type[Processor]] = {
     "pii": Pii,
     "latency": Latency,
     "tool_arguments": ToolArguments,
+    "answer_relevancy": AnswerRelevancy,
+    "reference": Reference,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,

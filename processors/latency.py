@@ -21,7 +21,7 @@ class Latency:
     max_time_to_first_chunk: Duration | None = 10.0  # from sending the request to the first content; streams
     min_tokens_per_second: float | None = 5.0  # output tokens in each second after the first content; streams
 
-    requires: ClassVar[tuple[str, ...]] = ("genai",)
+    requires: ClassVar[tuple[str, ...]] = ("genai", "times")
 
     def __post_init__(self) -> None:
         check_limit("max_duration", self.max_duration, "seconds")

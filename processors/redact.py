@@ -88,7 +88,8 @@ class Masking:
             session=self._optional(exchange.session),
         )
         self._side = COPIES
-        masked = _replaced(masked, context=_each(self.text, exchange.context))
+        expected = self.text(exchange.ground_truth) if exchange.ground_truth else exchange.ground_truth
+        masked = _replaced(masked, context=_each(self.text, exchange.context), ground_truth=expected)
         self._side = "output"
         return _replaced(
             masked,
@@ -100,7 +101,7 @@ class Masking:
         return _replaced(message, parts=_each(self.part, message.parts), name=self._optional(message.name))
 
     def part(self, part: Part) -> Part:
-        if part.type == "text" and not part.citations and part.name is part.uri is None:  # nearly every part
+        if part.type == "text" and has_text_alone(part):  # nearly every part
             return _replaced(part, content=self._optional(part.content))
         return _replaced(
             part,
@@ -181,6 +182,15 @@ class Masking:
         return None if query is None else self.text("?" + query)[1:]
 
 
+def has_text_alone(part: Part) -> bool:
+    """Is there nothing else in it that a text could be in?"""
+    return (
+        not part.citations
+        and part.name is part.uri is part.arguments is part.response is None
+        and part.server_tool_call is part.server_tool_call_response is None
+    )
+
+
 def without_content(exchange: Exchange) -> Exchange:
     """The exchange with every text removed that people or models wrote; its shape stays."""
     return _replaced(
@@ -191,6 +201,7 @@ def without_content(exchange: Exchange) -> Exchange:
         tool_definitions=_each(_bare_definition, exchange.tool_definitions),
         error_message=None,
         context=(),
+        ground_truth=None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: sidelight run · validate · components · print-config · demo · explain · status · doctor."""
+"""The command line: every verb, its options, and its exit code."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from sidelight import __version__
 from sidelight.components import build_components, with_defaults
 from sidelight.demo import run_demo
 from sidelight.doctor import examine
+from sidelight.evaluate import evaluate_file
 from sidelight.explain import explain
 from sidelight.otel_environment import Told, told_by
 from sidelight.process import set_up_logging
@@ -71,6 +72,18 @@ def parser() -> argparse.ArgumentParser:
     story.add_argument("id", help="an exchange's id, the beginning of one, a trace id, or an answer's id")
     story.add_argument("--store", metavar="FILE", help="the store (default: the configuration's)")
     add_config(story)
+
+    evaluate = verb(verbs, "evaluate", do_evaluate, "ask the evaluators about a file of questions and answers")
+    evaluate.add_argument("file", metavar="FILE", help=".csv, .tsv, or .jsonl with an object a line")
+    evaluate.add_argument(
+        "--map", metavar="FIELD=COLUMN", action="append", default=[], help="which column is what, like response=Reply"
+    )
+    evaluate.add_argument(
+        "--min-pass-rate", metavar="SHARE", type=float, default=1.0, help="that each evaluator must reach (1.0)"
+    )
+    evaluate.add_argument("--json", metavar="FILE", help="write everything there, for programs")
+    evaluate.add_argument("--junit", metavar="FILE", help="write JUnit's XML there, for CI")
+    add_config(evaluate)
 
     status = verb(verbs, "status", do_status, "how the Sidelight that runs fares")
     status.add_argument("--health", metavar="HOST:PORT", help="its page (default: the configuration's service.health)")
@@ -187,6 +200,29 @@ def do_explain(arguments: argparse.Namespace) -> int:
     return 0 if explain(Path(store), arguments.id, Console()) else 1
 
 
+def do_evaluate(arguments: argparse.Namespace) -> int:
+    """0 when every pass rate is reached, 1 when not."""
+    if not 0 <= arguments.min_pass_rate <= 1:
+        raise ConfigError("--min-pass-rate: give a share from 0 to 1")
+    given = dict(pair.partition("=")[::2] for pair in arguments.map)
+    if unclear := [pair for pair in arguments.map if "=" not in pair]:
+        raise ConfigError(*(f"--map {pair}: write FIELD=COLUMN, like response=Reply" for pair in unclear))
+    settings = settings_or_defaults(arguments)
+    passed = asyncio.run(
+        evaluate_file(
+            Path(arguments.file),
+            settings,
+            build_components(settings),
+            Console(),
+            given=given,
+            least=arguments.min_pass_rate,
+            json_file=Path(arguments.json) if arguments.json else None,
+            junit_file=Path(arguments.junit) if arguments.junit else None,
+        )
+    )
+    return 0 if passed else 1
+
+
 def do_status(arguments: argparse.Namespace) -> int:
     """0 when it serves, 1 when not."""
     address = arguments.health or settings_or_defaults(arguments).service.health
@@ -208,7 +244,5 @@ def store_of(arguments: argparse.Namespace) -> str:
 def settings_or_defaults(arguments: argparse.Namespace) -> Settings:
     """Of the configuration, or the defaults when there is none."""
     file = file_of(arguments)
-    tree: Mapping[str, Any] = (
-        tree_from(file) if file else {"proxy": {"upstreams": {"none": {"url": "http://localhost"}}}}
-    )
-    return settings_from(tree)
+    none: Mapping[str, Any] = {"proxy": {"upstreams": {"none": {"url": "http://localhost"}}}}
+    return settings_from(tree_from(file) if file else with_defaults(none))

@@ -15,6 +15,7 @@ PACKAGES = ("sidelight", "proxy", "wire", "processors", "exporters", "console", 
 TESTED_ELSEWHERE = {
     "sidelight/__init__.py": "tests/test_packaging.py: it only re-exports",
     "sidelight/__main__.py": "tests/e2e: every run starts there",
+    "sidelight/evaluators.py": "tests/sidelight/test_evaluate.py and tests/e2e: it starts processes",
     "sidelight/roles/evaluator.py": "tests/e2e/test_faults.py: it is a process",
     "sidelight/roles/pipeline.py": "tests/e2e and tests/sidelight/test_child.py: it is a process",
     "sidelight/roles/proxy.py": "tests/e2e and tests/proxy: it is a process around proxy/server.py",

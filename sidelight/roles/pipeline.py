@@ -37,11 +37,12 @@ from pipeline.records import EvaluatedExchange, LedgerEntry
 from pipeline.ring import HandOffFds, HandOffReader
 from pipeline.runner import Runner, Stages
 from pipeline.telemetry import Observation, Snapshot, Telemetry
-from pipeline.workers import Spawn, WorkerPool
-from sidelight.components import Components, build_components, evaluators_among, queued_form, stored_form
+from pipeline.workers import WorkerPool
+from sidelight.components import Components, build_components, queued_form, stored_form
 from sidelight.description import Description
+from sidelight.evaluators import spawner
 from sidelight.health import health
-from sidelight.process import on_sigterm, read_lines, report, report_often, run_in_the_gaps, set_up_logging, start_child
+from sidelight.process import on_sigterm, read_lines, report, report_often, run_in_the_gaps, set_up_logging
 from sidelight.processes import Processes
 from store.backlog import Backlog
 from store.journal import Journal
@@ -232,24 +233,6 @@ def restart_counter(telemetry: Telemetry) -> Callable[[str], None]:
         log.warning("an evaluator process is replaced: %s", reason)
 
     return on_restart
-
-
-def spawner(settings: Settings) -> Spawn:
-    """How an evaluator process is started: it builds the evaluators itself, from their options."""
-    processors = evaluators_among(settings.processors)
-    max_memory = settings.evaluation.max_memory
-
-    async def spawn(channel: int, heartbeat: int) -> asyncio.subprocess.Process:
-        setup = {
-            "in_the_gaps": True,
-            "processors": processors,
-            "max_memory": max_memory,
-            "channel": channel,
-            "heartbeat": heartbeat,
-        }
-        return await start_child("evaluator", setup, (channel, heartbeat), stop_with_stdin=False)
-
-    return spawn
 
 
 def reloader(runner: Runner, description: Description, salt: bytes) -> Callable[[dict[str, Any]], Awaitable[None]]:

@@ -223,3 +223,19 @@ def test_redaction_is_done_once(value: Any) -> None:
     call = Part("tool_call", name="f", arguments=value)
     once = Redact().redact(an_exchange(output_messages=(Message("assistant", (call,)),)))
     assert Redact().redact(once) is once
+
+
+@pytest.mark.parametrize(
+    "member", ["name", "uri", "arguments", "response", "server_tool_call", "server_tool_call_response"]
+)
+def test_whatever_a_text_part_holds_besides_is_masked(member: str) -> None:
+    value: Any = "jane@nest.example" if member in ("name", "uri") else {"jane@nest.example": None}
+    part = Part("text", **{member: value})
+    masked = Redact().redact(an_exchange(system_instructions=(part,)))
+    assert "jane@nest.example" not in repr(masked)
+
+
+def test_the_expected_answer_is_masked_as_every_text_is() -> None:
+    masked = Redact().redact(an_exchange(ground_truth="Write to jane@nest.example."))
+    assert masked.ground_truth == "Write to [EMAIL_1]."
+    assert Redact(content="off").redact(an_exchange(ground_truth="Write.")).ground_truth is None

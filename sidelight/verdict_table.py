@@ -1,0 +1,80 @@
+"""An evaluated file in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sidelight.verdict import Failure, Tally, Verdict
+
+SHOWN = 20  # failures, and rows that could not be read
+OUTCOMES = {"pass": "pass", "fail": "fail", "scored": "score", "error": "error", "skipped": "skip"}
+
+
+def print_verdict(verdict: Verdict, console: Console) -> None:
+    """Which column was taken for what, each evaluator's sums, what failed and why, and the conclusion."""
+    taken = ", ".join(f"{field} from {column}" for field, column in verdict.mapping.items())
+    console.print(Text(f"{len(verdict.judged):,} rows of {verdict.file}: {taken}."), soft_wrap=True)
+    console.print(tallies_table(verdict.tallies))
+    if verdict.failures:
+        console.print(failures_table(verdict.failures[:SHOWN]))
+        more(len(verdict.failures), "more failed", console)
+    for problem in verdict.problems[:SHOWN]:
+        console.print(Text(f"row {problem.number} could not be read: {problem.said}", "yellow"), soft_wrap=True)
+    more(len(verdict.problems), "more could not be read", console)
+    console.print(conclusion(verdict), soft_wrap=True)
+
+
+def tallies_table(tallies: Sequence[Tally]) -> Table:
+    """Narrow enough for 80 columns; where a name is too long for them it folds."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("evaluator", overflow="fold", min_width=16)
+    for name in (*OUTCOMES.values(), "pass rate (95 %)", "mean"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in tallies:
+        counts = (f"{each.outcomes.get(outcome, 0):,}" for outcome in OUTCOMES)
+        table.add_row(each.evaluator, *counts, rate(each), number(each.mean_score))
+    return table
+
+
+def failures_table(failures: Sequence[Failure]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("row", justify="right")
+    table.add_column("evaluator", overflow="fold")
+    table.add_column("score", justify="right")
+    table.add_column("why", overflow="fold")
+    for each in failures:
+        style = "red" if each.outcome == "fail" else "yellow"
+        table.add_row(str(each.number), Text(each.evaluator, style), number(each.score), Text(each.said))
+    return table
+
+
+def more(count: int, what: str, console: Console) -> None:
+    if count > SHOWN:
+        console.print(f"{count - SHOWN:,} {what}.", highlight=False)
+
+
+def conclusion(verdict: Verdict) -> Text:
+    if verdict.passed:
+        return Text(f"Passed: every pass rate is at least {verdict.least:.0%}.", "green")
+    reasons = [f"below {verdict.least:.0%} or broken: {', '.join(verdict.failed_evaluators)}"]
+    reasons = reasons if verdict.failed_evaluators else []
+    if verdict.problems:
+        reasons.append(f"{len(verdict.problems):,} rows could not be read")
+    return Text(f"Failed: {'; '.join(reasons)}.", "red")
+
+
+def rate(each: Tally) -> str:
+    """`75 % (41–93)`."""
+    if each.pass_rate is None or each.interval is None:
+        return ""
+    low, high = each.interval
+    return f"{each.pass_rate:.0%} ({low * 100:.0f}–{high * 100:.0f})"
+
+
+def number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from pipeline.records import Evaluation, LedgerEntry
+from sidelight.dataset import Problem
+from sidelight.verdict import Judged, Verdict, wilson, write_json, write_junit
+from tests.support.records import an_exchange
+
+PASSED = LedgerEntry("relevancy", "pass", None, (Evaluation("relevancy", 1.0, "pass"),))
+FAILED = LedgerEntry("relevancy", "fail", None, (Evaluation("relevancy", 0.0, "fail", "it speaks of \x00 bananas"),))
+BROKEN = LedgerEntry("relevancy", "error", "timeout", (Evaluation("relevancy", error_type="timeout"),))
+SKIPPED = LedgerEntry("relevancy", "skipped", "missing_input")
+
+
+def verdict(*entries: LedgerEntry, least: float = 1.0, problems: tuple[Problem, ...] = ()) -> Verdict:
+    judged = [Judged(number, an_exchange(), (entry,)) for number, entry in enumerate(entries, start=1)]
+    return Verdict("hr.csv", {"query": "Question"}, judged, problems, least)
+
+
+def test_what_failed_is_told_with_its_row_and_reason() -> None:
+    (failure,) = verdict(PASSED, FAILED, SKIPPED).failures
+    assert (failure.number, failure.evaluator, failure.score) == (2, "relevancy", 0.0)
+    assert "bananas" in failure.said
+
+
+@pytest.mark.parametrize(
+    ("entries", "least", "passed"),
+    [
+        ((PASSED, PASSED), 1.0, True),
+        ((PASSED, FAILED), 1.0, False),
+        ((PASSED, FAILED), 0.5, True),
+        ((PASSED, FAILED), 0.51, False),
+        ((SKIPPED, SKIPPED), 1.0, True),
+        ((PASSED, BROKEN), 0.0, False),
+    ],
+)
+def test_each_evaluator_must_reach_the_rate_and_none_may_break(
+    entries: tuple[LedgerEntry, ...], least: float, passed: bool
+) -> None:
+    assert verdict(*entries, least=least).passed is passed
+
+
+def test_a_row_that_could_not_be_read_is_no_success() -> None:
+    assert not verdict(PASSED, problems=(Problem(2, "it is empty"),)).passed
+
+
+def test_what_was_skipped_counts_for_nothing() -> None:
+    (tally,) = verdict(PASSED, FAILED, SKIPPED, SKIPPED).tallies
+    assert (tally.decided, tally.pass_rate, tally.mean_score) == (2, 0.5, 0.5)
+    (tally,) = verdict(SKIPPED).tallies
+    assert (tally.pass_rate, tally.interval, tally.mean_score) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"),
+    [(8, 10, 0.490, 0.943), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (50, 100, 0.404, 0.596)],
+)
+def test_the_interval_is_wilsons(hits: int, of: int, low: float, high: float) -> None:
+    assert wilson(hits, of) == pytest.approx((low, high), abs=0.001)
+
+
+def test_json_holds_everything(tmp_path: Path) -> None:
+    write_json(verdict(PASSED, FAILED, SKIPPED), tmp_path / "out.json")
+    told = json.loads((tmp_path / "out.json").read_text())
+    assert (told["passed"], told["mapping"]) == (False, {"query": "Question"})
+    assert told["evaluators"][0]["outcomes"] == {"pass": 1, "fail": 1, "skipped": 1}
+    assert [row["outcomes"]["relevancy"]["outcome"] for row in told["rows"]] == ["pass", "fail", "skipped"]
+
+
+def test_junit_has_a_case_for_each_row_and_is_xml_whatever_was_said(tmp_path: Path) -> None:
+    write_junit(verdict(PASSED, FAILED, BROKEN, SKIPPED, problems=(Problem(5, "it is \x0b"),)), tmp_path / "out.xml")
+    relevancy, file = ElementTree.parse(tmp_path / "out.xml").getroot()
+    counts = [relevancy.get(name) for name in ("tests", "failures", "errors", "skipped")]
+    assert counts == ["4", "1", "1", "1"]
+    assert [next((child.tag for child in case), None) for case in relevancy] == [None, "failure", "error", "skipped"]
+    assert file.get("errors") == "1"

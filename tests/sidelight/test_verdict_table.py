@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from pipeline.records import Evaluation, LedgerEntry
+from sidelight.dataset import Problem
+from sidelight.verdict import Judged, Verdict
+from sidelight.verdict_table import print_verdict
+from tests.support.records import an_exchange
+
+
+def shown(rows: int, failing: int, problems: tuple[Problem, ...] = ()) -> str:
+    def entry(number: int) -> LedgerEntry:
+        label = "fail" if number <= failing else "pass"
+        outcome = "fail" if number <= failing else "pass"
+        said = Evaluation("answer_relevancy", 0.25, label, "[bold]it speaks of something else")
+        return LedgerEntry("answer_relevancy", outcome, None, (said,))  # type: ignore[arg-type]
+
+    judged = [Judged(number, an_exchange(), (entry(number),)) for number in range(1, rows + 1)]
+    out = io.StringIO()
+    print_verdict(Verdict("hr.csv", {"query": "Question"}, judged, problems, 1.0), Console(file=out, width=80))
+    return out.getvalue()
+
+
+def test_sums_failures_and_the_conclusion_fit_80_columns() -> None:
+    text = shown(10, 2)
+    assert max(map(len, text.splitlines())) <= 80
+    line = next(line for line in text.splitlines() if line.startswith("answer_relevancy"))
+    assert line.split() == ["answer_relevancy", "8", "2", "0", "0", "0", "80%", "(49–94)", "0.25"]
+    assert text.splitlines()[0] == "10 rows of hr.csv: query from Question."
+    assert text.splitlines()[-1] == "Failed: below 100% or broken: answer_relevancy."
+
+
+def test_what_was_said_is_text_and_not_markup() -> None:
+    assert "[bold]it speaks" in shown(1, 1)
+
+
+def test_of_very_many_failures_the_first_are_shown_and_the_rest_counted() -> None:
+    text = shown(50, 45)
+    assert "25 more failed." in text
+    rows = [line.split()[0] for line in text.splitlines() if "it speaks" in line]
+    assert rows == [str(number) for number in range(1, 21)]
+
+
+def test_rows_that_could_not_be_read_are_told() -> None:
+    text = shown(1, 0, (Problem(7, "it is empty"),))
+    assert "row 7 could not be read: it is empty" in text
+    assert text.splitlines()[-1] == "Failed: 1 rows could not be read."
+
+
+def test_success_says_so() -> None:
+    assert shown(3, 0).splitlines()[-1] == "Passed: every pass rate is at least 100%."
