@@ -7,22 +7,15 @@ It is told as every evaluation is, in the trace of the call that it judges, howe
 
 from __future__ import annotations
 
-import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from math import isfinite
 from typing import Annotated, Literal
 
-import msgspec
-from aiohttp import web
 from msgspec import Meta, Struct
 
-from pipeline.condition import Condition
-from pipeline.listening import keep_listening
+from console.control import Answer, Handler, read
 from pipeline.records import FEEDBACK, Evaluation, LedgerEntry, outcome_of
-
-LARGEST: int = 16 * 1024
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -72,38 +65,15 @@ ANSWERS: dict[Told, tuple[int, str]] = {
 }
 
 
-@asynccontextmanager
-async def taking_feedback(address: str, token: str | None, tell: Tell, condition: Condition) -> AsyncIterator[None]:
-    """Listen while the block lasts; an address that is taken is waited for."""
-    app = web.Application(client_max_size=LARGEST)
-    app.router.add_post("/v1/feedback", answer_with(token, tell))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    async with keep_listening(runner, address, condition, "console"):
-        yield
+def feedback_handler(tell: Tell) -> Handler:
+    """Answers when what was said is kept, or why it cannot be."""
 
-
-def answer_with(token: str | None, tell: Tell) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(request: web.Request) -> web.Response:
-        if token is not None and not hmac.compare_digest(said_token(request), token.encode()):
-            return said(401, "send the token of the configuration: Authorization: Bearer …")
-        if request.content_type != "application/json":  # and no page of another site can send that unasked
-            return said(415, "send JSON, and say so: Content-Type: application/json")
-        try:
-            feedback = msgspec.json.decode(await request.read(), type=Feedback)
-        except web.HTTPRequestEntityTooLarge:
-            return said(413, f"at most {LARGEST} bytes")
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return said(400, str(error))
+    async def handle(body: bytes) -> Answer:
+        feedback = read(body, Feedback)
+        if isinstance(feedback, Answer):
+            return feedback
         (key,) = feedback.keys()
-        return said(*ANSWERS[await tell(key, feedback.entry())])
+        status, message = ANSWERS[await tell(key, feedback.entry())]
+        return Answer(status, {"message": message})
 
-    return answer
-
-
-def said_token(request: web.Request) -> bytes:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip().encode("utf-8", "replace") if kind.lower() == "bearer" else b""
-
-
-def said(status: int, message: str) -> web.Response:
-    return web.json_response({"message": message}, status=status)
+    return handle

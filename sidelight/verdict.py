@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import orjson
 
+from console.evaluations import told
 from exporters.outcome import judgements
 from pipeline.records import Exchange, LedgerEntry
 from sidelight import __version__
@@ -133,7 +134,7 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
 
 def write_json(verdict: Verdict, file: Path) -> None:
     """Everything, for programs."""
-    told: dict[str, Any] = {
+    everything: dict[str, Any] = {
         "sidelight": __version__,
         "file": verdict.file,
         "mapping": dict(verdict.mapping),
@@ -151,25 +152,11 @@ def write_json(verdict: Verdict, file: Path) -> None:
         ],
         "problems": [problem._asdict() for problem in verdict.problems],
         "rows": [
-            {"row": each.number, "outcomes": {entry.evaluator: told_of(entry) for entry in each.entries}}
+            {"row": each.number, "outcomes": {entry.evaluator: told(entry) for entry in each.entries}}
             for each in verdict.judged
         ],
     }
-    file.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
-
-
-def told_of(entry: LedgerEntry) -> dict[str, Any]:
-    evaluations = [
-        {
-            "name": each.name,
-            "score": each.score_value,
-            "label": each.score_label,
-            "explanation": each.explanation,
-            "error": each.error_type,
-        }
-        for each in judgements(entry)
-    ]
-    return {"outcome": entry.outcome, "reason": entry.reason, "evaluations": evaluations}
+    file.write_bytes(orjson.dumps(everything, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def write_junit(verdict: Verdict, file: Path) -> None:

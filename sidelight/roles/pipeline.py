@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,7 +20,9 @@ import msgspec
 
 from config.load import settings_from
 from config.settings import Console, Settings
-from console.feedback import Key, Told, taking_feedback
+from console.control import taking_orders
+from console.evaluations import evaluations_handler
+from console.feedback import Key, Told, feedback_handler
 from exporters.measure import Measure
 from exporters.metrics_loop import MetricsLoop
 from exporters.otlp import Otlp
@@ -37,13 +39,15 @@ from pipeline.records import EvaluatedExchange, LedgerEntry
 from pipeline.ring import HandOffFds, HandOffReader
 from pipeline.runner import Runner, Stages
 from pipeline.telemetry import Observation, Snapshot, Telemetry
-from pipeline.workers import WorkerPool
+from pipeline.workers import Done, WorkerPool
 from sidelight.components import Components, build_components, queued_form, stored_form
+from sidelight.dataset import Row, exchange_of
 from sidelight.description import Description
 from sidelight.evaluators import spawner
 from sidelight.health import health
 from sidelight.process import on_sigterm, read_lines, report, report_often, run_in_the_gaps, set_up_logging
 from sidelight.processes import Processes
+from sidelight.questions import Questions
 from store.backlog import Backlog
 from store.journal import Journal
 from wire import exchanges_of
@@ -84,10 +88,11 @@ async def run(setup: dict[str, Any]) -> None:
             measure=measure.record,
             settle=all_settled(deliveries),
         )
-        runner.pool = pool_for(settings, components, runner, telemetry)
+        questions = Questions(runner.on_done)
+        runner.pool = pool_for(settings, components, questions.on_done, telemetry)
         conditions["journal"] = [runner.journal_condition]
         if settings.console:
-            await stack.enter_async_context(take_feedback(settings.console, runner, journal, conditions))
+            await stack.enter_async_context(take_orders(settings.console, runner, journal, questions, conditions))
         observe(telemetry, sources, runner)
         observe_this_process(telemetry)
         telemetry.usage_lost.observe(description.lost)
@@ -210,13 +215,13 @@ def stages_of(settings: Settings, components: Components, describe: Description)
     )
 
 
-def pool_for(settings: Settings, components: Components, runner: Runner, telemetry: Telemetry) -> WorkerPool:
+def pool_for(settings: Settings, components: Components, on_done: Done, telemetry: Telemetry) -> WorkerPool:
     """The evaluator processes."""
     evaluation = settings.evaluation
     return WorkerPool(
         spawner(settings),
         tuple(components.evaluators),
-        runner.on_done,
+        on_done,
         workers=evaluation.workers,
         timeout=evaluation.timeout,
         max_attempts=evaluation.max_attempts,
@@ -253,10 +258,10 @@ def reloader(runner: Runner, description: Description, salt: bytes) -> Callable[
     return reload
 
 
-def take_feedback(
-    console: Console, runner: Runner, journal: Journal, conditions: dict[str, list[Condition]]
+def take_orders(
+    console: Console, runner: Runner, journal: Journal, questions: Questions, conditions: dict[str, list[Condition]]
 ) -> AbstractAsyncContextManager[None]:
-    """The control port, on which judgements may come when an exchange has long been done."""
+    """The control port: judgements of exchanges that have long been done, and questions to the evaluators."""
 
     async def tell(key: Key, entry: LedgerEntry) -> Told:
         found = await journal.find(*key)
@@ -265,14 +270,17 @@ def take_feedback(
         (known,) = found
         if not known.done:
             return "pending"
-        evaluated = EvaluatedExchange(known.exchange, (entry,), known.weight, known.kept, late=True)
-        await runner.tell_late(evaluated)
+        await runner.tell_late(EvaluatedExchange(known.exchange, (entry,), known.weight, known.kept, late=True))
         return "told"
 
-    condition = Condition()
-    conditions["console"] = [condition]
+    async def judge(fields: Mapping[str, Any]) -> tuple[LedgerEntry, ...]:
+        exchange = exchange_of(Row(0, fields), {name: name for name in fields})
+        return await questions.ask(runner.stages.redact(exchange), runner.pool)
+
+    conditions["console"] = [condition := Condition()]
     token = console.token.get_secret_value() if console.token else None
-    return taking_feedback(console.listen, token, tell, condition)
+    handlers = {"/v1/feedback": feedback_handler(tell), "/v1/evaluations": evaluations_handler(judge)}
+    return taking_orders(console.listen, token, handlers, condition)
 
 
 @asynccontextmanager

@@ -1,7 +1,10 @@
-"""A judgement that comes minutes later, and after a restart, joins the trace of its call."""
+"""What comes in by the control port: judgements that join the trace of their call, and questions to the evaluators."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +107,27 @@ async def test_feedback_of_a_call_that_was_sampled_out_is_counted_and_told_nowhe
     metrics = {metric["name"]: metric for metric in receiver.metrics}
     evaluators = {point["attributes"]["evaluator"] for point in metrics["sidelight.evaluation.outcomes"]["points"]}
     assert evaluators == {"refusal", "latency", "feedback/thumbs_up"}
+
+
+async def test_a_question_on_the_port_has_the_scores_of_the_command_line(
+    tmp_path: Path, constant: ScriptedUpstream
+) -> None:
+    (address,) = free_addresses(1)
+    question = {"query": "What is the policy for working remotely abroad?", "response": "I cannot help with that."}
+    run = Running(tmp_path, a_tree(tmp_path, constant.url, console={"listen": address}))
+    async with started(run):
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"http://{address}/v1/evaluations", json=question) as answer,
+        ):
+            assert answer.status == 200
+            asked = (await answer.json())["outcomes"]
+        (tmp_path / "one.jsonl").write_text(json.dumps(question))
+        command = ("evaluate", "one.jsonl", "--config", str(run.config), "--json", "out.json")
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "sidelight", *command, cwd=tmp_path)
+        await process.wait()
+        ((exchanges,),) = await run.rows("SELECT COUNT(*) FROM exchange")
+    rows = json.loads(await asyncio.to_thread((tmp_path / "out.json").read_text))["rows"]
+    assert asked == rows[0]["outcomes"]
+    assert asked["refusal"]["outcome"] == "fail"
+    assert exchanges == 0  # a question is no traffic
