@@ -28,28 +28,38 @@ def site_of(runner: web.AppRunner, address: str) -> web.BaseSite:
 
 @asynccontextmanager
 async def keep_listening(runner: web.AppRunner, address: str, condition: Condition, name: str) -> AsyncIterator[None]:
-    """Serve while the block lasts. An address that is taken is waited for, told once, and costs nothing else."""
+    """Serve while the block lasts, from its beginning on. An address that is taken is waited for, told once, and costs
+    nothing else."""
     await runner.setup()
-    listening = asyncio.ensure_future(listen(runner, address, condition, name))
+    waiting = None
+    if not await listens(runner, address, condition, name):
+        waiting = asyncio.ensure_future(wait_for(runner, address, condition, name))
     try:
         yield
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        if waiting:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
         await runner.cleanup()
 
 
-async def listen(runner: web.AppRunner, address: str, condition: Condition, name: str) -> None:
-    """Until it does."""
+async def wait_for(runner: web.AppRunner, address: str, condition: Condition, name: str) -> None:
+    """Until whoever has it lets it go."""
     while True:
-        try:
-            await site_of(runner, address).start()
-        except OSError as error:
-            problem = f"cannot listen on {address}: {os.strerror(error.errno) if error.errno else error}"
-            if condition.error is None:
-                log.error("%s: %s", name, problem)
-            condition.failing(problem)
-            await asyncio.sleep(AGAIN)
-        else:
-            condition.well()
+        await asyncio.sleep(AGAIN)
+        if await listens(runner, address, condition, name):
             return
+
+
+async def listens(runner: web.AppRunner, address: str, condition: Condition, name: str) -> bool:
+    """Does it, from now on?"""
+    try:
+        await site_of(runner, address).start()
+    except OSError as error:
+        problem = f"cannot listen on {address}: {os.strerror(error.errno) if error.errno else error}"
+        if condition.error is None:
+            log.error("%s: %s", name, problem)
+        condition.failing(problem)
+        return False
+    condition.well()
+    return True

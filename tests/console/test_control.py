@@ -33,13 +33,8 @@ async def a_port(token: str | None = None) -> AsyncIterator[str]:
 
 
 async def post(url: str, **request: Any) -> tuple[int, Any]:
-    async with aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.post(url, **request) as answer:
-                    return answer.status, await answer.json(content_type=None) if answer.status != 404 else None
-            except aiohttp.ClientConnectorError:  # it listens in a moment
-                continue
+    async with aiohttp.ClientSession() as session, session.post(url, **request) as answer:
+        return answer.status, await answer.json(content_type=None) if answer.status != 404 else None
 
 
 async def test_each_path_has_its_handler() -> None:
