@@ -56,10 +56,10 @@ class AnswerRelevancy:
         if len(asked) < FEWEST_ASKED or len(answered) < FEWEST_ANSWERED:
             return ()
         shared = len(asked & answered)
-        # An answer may take up an earlier turn, or speak of what it was given to read.
-        background = stems(" ".join(others_of(exchange))) - asked
-        lent = min(len(background & answered) / len(answered), 0.5) if background else 0.0
-        score = min(shared / len(asked) + lent, 1.0)
+        score = shared / len(asked)
+        if score < self.threshold:  # it may take up an earlier turn, or speak of what it was given to read
+            background = stems(" ".join(others_of(exchange)))
+            score = max(score, min(len(background & answered) / len(answered), 0.5))
         label = "pass" if score >= self.threshold else "fail"
         said = f"lexical: {shared} of {len(asked)} words of the question are in the answer"
         return (Evaluation("answer_relevancy", round(score, 4), label, said),)
@@ -80,6 +80,8 @@ def stems(text: str) -> frozenset[str]:
     """The beginnings of its words of substance; of scripts without spaces each two characters."""
     text = text[:MAX_CHARACTERS].lower()
     found = WORD.findall(text)
-    plain = {word[:STEM] for word in found if word not in COMMON and not WIDE.match(word)}
+    plain = {word[:STEM] for word in set(found) - COMMON}
+    if text.isascii() or not WIDE.search(text):
+        return frozenset(plain)
     wide = [word for word in found if WIDE.match(word)]
-    return frozenset(plain | {one + other for one, other in pairwise(wide)})
+    return frozenset(plain - set(wide) | {one + other for one, other in pairwise(wide)})
