@@ -31,14 +31,15 @@ HEAD = ("evaluator", "what it says", "needs", "CPU us", "accuracy")
 PAGE_TEXT = """# Evaluators
 
 What ships, what each needs, what it costs, and how often it is right where there are labels to ask.
-`python -m bench.evaluators DATA_FOLDER` writes this page. Options are in [configuration](configuration.md#processors), how
-to add one in [extending](extending.md#an-evaluator).
+`python -m bench.evaluators DATA_FOLDER` writes this page. Options are in [configuration](configuration.md#processors),
+how to add one in [extending](extending.md#an-evaluator).
 
 {table}
 
-All together {total} us of CPU for a question and an answer of a kilobyte each, on one core; `reference` has work only where
-an answer is expected, so not in traffic. *Needs* are the inputs without which an evaluator is skipped with `missing_input`.
-Accuracy is of the label `fail`, with 95 % intervals; that of refusals and of redaction is in [performance](performance.md).
+All together {total} us of CPU for a question and an answer of a kilobyte each, on one core; `reference` has work only
+where an answer is expected, so not in traffic. *Needs* are the inputs without which an evaluator is skipped with
+`missing_input`. Accuracy is of the label `fail`, with 95 % intervals; that of refusals and of redaction is in
+[performance](performance.md).
 """
 
 PROSE = (
@@ -132,8 +133,8 @@ def told_as(hits: int, alarms: int, misses: int, n: int) -> str:
     f1 = 2 * precision * recall / (precision + recall)
     (low_p, high_p), (low_r, high_r) = wilson(hits, hits + alarms), wilson(hits, hits + misses)
     return (
-        f"n {n:,}: precision {precision:.3f} ({low_p:.3f}–{high_p:.3f}), recall {recall:.3f} ({low_r:.3f}–{high_r:.3f}), "
-        f"F1 {f1:.3f}"
+        f"n {n:,}: precision {precision:.3f} ({low_p:.3f}–{high_p:.3f}), "
+        f"recall {recall:.3f} ({low_r:.3f}–{high_r:.3f}), F1 {f1:.3f}"
     )
 
 
