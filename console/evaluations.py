@@ -53,4 +53,4 @@ def told(entry: LedgerEntry) -> dict[str, Any]:
         }
         for each in entry.evaluations
     ]
-    return {"outcome": entry.outcome, "reason": entry.reason, "evaluations": said}
+    return {"outcome": entry.outcome, "reason": entry.reason, "version": entry.version, "evaluations": said}

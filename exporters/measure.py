@@ -140,7 +140,8 @@ class Measure:
         if entry.outcome == "skipped":
             return
         model = model_attributes(evaluated.exchange)
-        telemetry.evaluation_represented.add(evaluated.weight, outcome + model)
+        weight = evaluated.weight if entry.weight is None else entry.weight
+        telemetry.evaluation_represented.add(weight, outcome + model)
         span = evaluated.exchange.trace.client_span_id
         telemetry.evaluation_duration.record(entry.duration / 1e9, evaluator, trace, span)
         for evaluation in entry.evaluations:

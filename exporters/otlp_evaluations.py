@@ -31,20 +31,30 @@ def all_judgements(evaluated: EvaluatedExchange, telling: Telling) -> list[Judge
     """Every evaluation of every evaluator that was not skipped."""
     response_id = evaluated.exchange.response_id
     common = [text_attribute(semconv.RESPONSE_ID, response_id[: telling.value])] if response_id else []
-    if evaluated.weight != 1:
-        common.append(double_attribute(semconv.SAMPLING_WEIGHT, evaluated.weight))
     return [
-        Judgement(entry, evaluation, position, common + own_attributes(entry, evaluation, telling))
+        Judgement(entry, evaluation, position, [*common, *by_whom, *own_attributes(evaluation, telling)])
         for entry in evaluated.entries
+        for by_whom in (entry_attributes(entry, evaluated.weight),)
         for position, evaluation in enumerate(judgements(entry))
     ]
 
 
-def own_attributes(entry: LedgerEntry, evaluation: Evaluation, telling: Telling) -> list[bytes]:
-    attributes = [
-        common_attribute(semconv.EVALUATION_NAME, evaluation.name),
-        common_attribute(semconv.EVALUATOR, entry.evaluator),
-    ]
+def entry_attributes(entry: LedgerEntry, weight: float) -> list[bytes]:
+    """What is the same for all that one evaluator says; `weight` is the exchange's."""
+    attributes = [common_attribute(semconv.EVALUATOR, entry.evaluator)]
+    if entry.version is not None:
+        attributes.append(common_attribute(semconv.EVALUATOR_VERSION, entry.version))
+    if entry.calibration is not None:
+        attributes.append(common_attribute(semconv.CALIBRATION, entry.calibration))
+    if entry.cost is not None:
+        attributes.append(double_attribute(semconv.EVALUATION_COST, entry.cost))
+    if (weight := entry.weight or weight) != 1:
+        attributes.append(double_attribute(semconv.SAMPLING_WEIGHT, weight))
+    return attributes
+
+
+def own_attributes(evaluation: Evaluation, telling: Telling) -> list[bytes]:
+    attributes = [common_attribute(semconv.EVALUATION_NAME, evaluation.name)]
     if evaluation.score_value is not None:
         attributes.append(double_attribute(semconv.EVALUATION_SCORE, evaluation.score_value))
     if evaluation.score_label is not None:

@@ -209,6 +209,11 @@ FAILED_BY = "sidelight.failed_by."
 FAILED_BY_EACH = named(f"{FAILED_BY}<evaluator>", "boolean", "This evaluator failed it; only true.")
 EVALUATOR = named("sidelight.evaluation.evaluator", "string", "The evaluator's id in the configuration.")
 OUTCOME = named("sidelight.evaluation.outcome", "string", "`pass`, `fail`, `scored` or `error`.")
+EVALUATOR_VERSION = named("sidelight.evaluation.version", "string", "The evaluator's; same version, same scores.")
+EVALUATION_COST = named("sidelight.evaluation.cost", "double", "What the judgement itself cost; US dollars.")
+CALIBRATION = named(
+    "sidelight.evaluation.calibration", "string", "Of a judge: `calibrated`, `uncalibrated`, `drifted`."
+)
 
 # What dialects say besides, or in place of `gen_ai.*`; <i> is a number.
 DIALECTS: dict[str, dict[str, Attribute]] = {

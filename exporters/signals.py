@@ -78,6 +78,9 @@ OPERATION_KNOWN = (
     *FOUND,
 )
 JUDGED = (
+    semconv.EVALUATOR_VERSION,
+    semconv.EVALUATION_COST,
+    semconv.CALIBRATION,
     semconv.RESPONSE_ID,
     semconv.SAMPLING_WEIGHT,
     semconv.EVALUATION_SCORE,

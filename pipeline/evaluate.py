@@ -19,9 +19,11 @@ from msgspec.structs import replace
 from pipeline.contracts import Processor
 from pipeline.inputs import missing_input
 from pipeline.records import Evaluation, Exchange, LedgerEntry, outcome_of
+from pipeline.versions import version_of
 
 MAX_EVALUATIONS: Final = 32  # what one evaluator may say of one exchange
 MAX_EXPLANATION: Final = 1000  # characters
+NO_VERSIONS: Final[Mapping[str, str]] = {}
 
 
 class Task(Struct, array_like=True):
@@ -54,23 +56,23 @@ class Heartbeat:
         return task, evaluator, since
 
 
-def judge(name: str, processor: Processor, exchange: Exchange) -> LedgerEntry:
+def judge(name: str, processor: Processor, exchange: Exchange, version: str | None = None) -> LedgerEntry:
     """One evaluator's outcome on one exchange; an evaluator that raises has the outcome error."""
     started_at = time_ns()
     if missing_input(processor.requires, exchange) is not None:
-        return LedgerEntry(name, "skipped", "missing_input", started_at=started_at)
+        return LedgerEntry(name, "skipped", "missing_input", started_at=started_at, version=version)
     began = monotonic_ns()
     try:
         evaluations = tuple(map(bounded, transferable(processor.process(exchange)[:MAX_EVALUATIONS])))
     except Exception as error:  # a guest's failure ends where the guest is called
         failed = Evaluation(name=name.partition("/")[0], error_type=type(error).__name__)
-        return LedgerEntry(name, "error", failed.error_type, (failed,), started_at, monotonic_ns() - began)
+        return LedgerEntry(name, "error", failed.error_type, (failed,), started_at, monotonic_ns() - began, version)
     duration = monotonic_ns() - began
     if not evaluations:
-        return LedgerEntry(name, "skipped", "filtered", (), started_at, duration)
+        return LedgerEntry(name, "skipped", "filtered", (), started_at, duration, version)
     outcome = outcome_of(evaluations)
     reason = next((e.error_type for e in evaluations if e.error_type), None) if outcome == "error" else None
-    return LedgerEntry(name, outcome, reason, evaluations, started_at, duration)
+    return LedgerEntry(name, outcome, reason, evaluations, started_at, duration, version)
 
 
 def transferable(evaluations: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
@@ -88,7 +90,10 @@ def bounded(evaluation: Evaluation) -> Evaluation:
 
 
 def evaluate(
-    processors: Mapping[str, Processor], tasks: Sequence[Task], heartbeat: Heartbeat
+    processors: Mapping[str, Processor],
+    tasks: Sequence[Task],
+    heartbeat: Heartbeat,
+    versions: Mapping[str, str] = NO_VERSIONS,
 ) -> list[list[LedgerEntry]]:
     """Every task's entries, in the processors' order."""
     results = []
@@ -97,7 +102,7 @@ def evaluate(
         for number, (name, processor) in enumerate(processors.items()):
             if name not in task.skip:
                 heartbeat.beat(index, number)
-                entries.append(judge(name, processor, task.exchange))
+                entries.append(judge(name, processor, task.exchange, versions.get(name)))
         results.append(entries)
     heartbeat.rest()
     return results
@@ -107,9 +112,10 @@ def serve(processors: Mapping[str, Processor], channel: socket.socket, heartbeat
     """Answer batches until the parent closes the channel."""
     decoder = msgspec.msgpack.Decoder(list[Task])
     encoder = msgspec.msgpack.Encoder()
+    versions = {name: version_of(processor) for name, processor in processors.items()}
     with channel.makefile("rwb") as stream:
         while len(header := stream.read(4)) == 4:
             tasks = decoder.decode(stream.read(int.from_bytes(header, "big")))
-            reply = encoder.encode(evaluate(processors, tasks, heartbeat))
+            reply = encoder.encode(evaluate(processors, tasks, heartbeat, versions))
             stream.write(len(reply).to_bytes(4, "big") + reply)
             stream.flush()

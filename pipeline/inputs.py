@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pipeline.records import Exchange, text_of, tool_calls_of
+from pipeline.records import Exchange, question_of, text_of, tool_calls_of
 
 INPUTS: Mapping[str, Callable[[Exchange], bool]] = {
     "genai": lambda exchange: exchange.operation is not None,
     "response": lambda exchange: bool(exchange.output_messages),
     "response_text": lambda exchange: exchange.content != "off" and bool(text_of(exchange.output_messages)),
+    "question": lambda exchange: exchange.content != "off" and bool(question_of(exchange)),
     "content": lambda exchange: exchange.content != "off" and exchange.operation is not None,
     "whole_response": lambda exchange: exchange.decode_error != "response_cut",
     "context": lambda exchange: exchange.content != "off" and bool(exchange.context),
     "ground_truth": lambda exchange: exchange.content != "off" and bool(exchange.ground_truth),
     "times": lambda exchange: exchange.timing.ended_at > 0,
     "tool_calls": lambda exchange: exchange.content != "off" and bool(tool_calls_of(exchange.output_messages)),
+    "tool_definitions": lambda exchange: exchange.content != "off" and bool(exchange.tool_definitions),
     "success": lambda exchange: exchange.error_type is None,
 }
 

@@ -17,6 +17,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]  # order, case and duplicates a
 
 FEEDBACK = "feedback/"  # begins the evaluator's id of what came in later; no exchange owes any of it
 Outcome = Literal["pass", "fail", "scored", "error", "skipped"]
+Calibration = Literal["calibrated", "uncalibrated", "drifted"]
 SkipReason = Literal["filtered", "sampled_out", "budget", "queue_full", "missing_input", "window", "cached"]
 
 
@@ -279,6 +280,17 @@ class LedgerEntry(Struct, frozen=True, omit_defaults=True):
     evaluations: tuple[Evaluation, ...] = ()
     started_at: int = 0  # ns since the epoch
     duration: int = 0  # ns
+    version: str | None = None  # of the evaluator; the same version says the same of the same exchange
+    weight: float | None = None  # how many exchanges the outcome stands for; None: as many as its exchange
+    cost: float | None = None  # US dollars that the judgement itself cost, as far as known
+    calibration: Calibration | None = None  # of a judge: is there proof that it agrees with people?
+
+
+class Owed(Struct, frozen=True):
+    """An outcome that comes later: whose, and how many exchanges it will stand for."""
+
+    evaluator: str
+    weight: float = 1.0
 
 
 class EvaluatedExchange(Struct, frozen=True):
@@ -289,6 +301,7 @@ class EvaluatedExchange(Struct, frozen=True):
     weight: float = 1.0  # how many exchanges this one stands for
     kept: str = "ratio"  # why it was kept: ratio, error, slow, flagged, …; "sampled_out" when it was not
     late: bool = False  # the exchange itself was told before: only these entries are news
+    owed: tuple[Owed, ...] = ()  # by evaluators that take their time: judges
 
 
 def text_of(messages: tuple[Message, ...]) -> str:
@@ -296,6 +309,11 @@ def text_of(messages: tuple[Message, ...]) -> str:
     return "\n".join(
         part.content for message in messages for part in message.parts if part.type == "text" and part.content
     )
+
+
+def question_of(exchange: Exchange) -> str:
+    """What the user said last."""
+    return next((text_of((each,)) for each in reversed(exchange.input_messages) if each.role == "user"), "")
 
 
 def tool_calls_of(messages: tuple[Message, ...]) -> list[Part]:

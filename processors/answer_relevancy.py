@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Final
 
-from pipeline.records import Evaluation, Exchange, text_of
+from pipeline.records import Evaluation, Exchange, question_of, text_of
 from processors.options import check_share
 
 MAX_CHARACTERS = 20_000
@@ -63,11 +63,6 @@ class AnswerRelevancy:
         label = "pass" if score >= self.threshold else "fail"
         said = f"lexical: {shared} of {len(asked)} words of the question are in the answer"
         return (Evaluation("answer_relevancy", round(score, 4), label, said),)
-
-
-def question_of(exchange: Exchange) -> str:
-    """What the user said last."""
-    return next((text_of((each,)) for each in reversed(exchange.input_messages) if each.role == "user"), "")
 
 
 def others_of(exchange: Exchange) -> Iterable[str]:

@@ -178,11 +178,12 @@ def verdicts(story: Story) -> RenderableType:
     table.add_column("outcome")
     table.add_column("score", justify="right")
     table.add_column("why", overflow="fold")
+    table.add_column("version", style="dim", no_wrap=True)
     table.add_column("took", justify="right", no_wrap=True)
     for row in story.ledger:
         outcome = Text(row.outcome, OUTCOME_STYLES.get(row.outcome, ""))
         score = "" if row.score is None else f"{row.score:.3g}"
-        table.add_row(Text(row.evaluator), outcome, score, Text(why(row)), span(row.duration))
+        table.add_row(Text(row.evaluator), outcome, score, Text(why(row)), Text(row.version or ""), span(row.duration))
     return table
 
 

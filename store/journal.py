@@ -35,28 +35,39 @@ VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 FINISH: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ? WHERE id = ?"
 FINISH_WITHOUT_BODY: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ?, body = NULL WHERE id = ?"
 ENTER: Final = """
-INSERT OR REPLACE INTO ledger (exchange_id, evaluator, outcome, reason, score, label, explanation, duration)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT OR REPLACE INTO ledger (exchange_id, evaluator, outcome, reason, score, label, explanation, duration, version,
+  weight, cost, calibration)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 EXPIRE: Final = """
 DELETE FROM exchange
 WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done' LIMIT ?)"""
+OWE: Final = "INSERT OR IGNORE INTO owed (exchange_id, evaluator, weight) VALUES (?, ?, ?)"
+PAID: Final = "DELETE FROM owed WHERE exchange_id = ? AND evaluator = ?"
 PENDING: Final = "SELECT id, attempts, body FROM exchange WHERE state = 'pending' AND id > ? ORDER BY id LIMIT ?"
 
-VERSION: Final = 3  # of schema.sql, kept as the file's user_version
+VERSION: Final = 4  # of schema.sql, kept as the file's user_version
 UPGRADES: Final = {  # from each older version to the next
     1: [
         f"ALTER TABLE exchange ADD COLUMN {column}"
         for column in ("usage_source TEXT", "cost REAL", "wire TEXT", "user TEXT", "session TEXT")
     ],
     2: ["ALTER TABLE exchange ADD COLUMN response_id TEXT"],
+    3: [
+        f"ALTER TABLE ledger ADD COLUMN {column}"
+        for column in ("version TEXT", "weight REAL", "cost REAL", "calibration TEXT")
+    ],
 }
 
+KNOWN: Final = """
+exchange.id, state, exchange.weight, kept, started_at, trace_id, upstream, method, path, status, operation, model,
+duration, body"""
 FIND: Final = {
-    key: f"""
-SELECT id, state, weight, kept, started_at, trace_id, upstream, method, path, status, operation, model, duration, body
-FROM exchange WHERE {key} = ? LIMIT 2"""  # noqa: S608 - the three keys are ours
+    key: f"SELECT {KNOWN} FROM exchange WHERE {key} = ? LIMIT 2"  # noqa: S608 - the three keys are ours
     for key in ("id", "trace_id", "response_id")
 }
+OWED: Final = f"""
+SELECT number, owed.weight, {KNOWN} FROM owed JOIN exchange ON exchange.id = owed.exchange_id
+WHERE evaluator = ? AND number > ? ORDER BY number LIMIT ?"""  # noqa: S608 - constants
 
 _decoder = msgspec.msgpack.Decoder(Exchange)
 
@@ -68,6 +79,14 @@ class Known(NamedTuple):
     weight: float
     kept: str
     exchange: Exchange
+
+
+class Debt(NamedTuple):
+    """An outcome that is owed; numbers grow with time."""
+
+    number: int
+    weight: float
+    known: Known
 
 
 class Journal:
@@ -116,9 +135,26 @@ class Journal:
         rows = [ledger_row(identity, entry) for entry in entries]
         await self._in_thread(lambda: self._transaction(lambda: void(self._db.executemany(ENTER, rows))))
 
+    async def owed(self, evaluator: str, after: int, limit: int) -> list[Debt]:
+        """What this evaluator owes, oldest first, from number `after` on."""
+        rows = await self._in_thread(lambda: self._db.execute(OWED, (evaluator, after, limit)).fetchall())
+        return [Debt(number, weight, known(row)) for number, weight, *row in rows]
+
+    async def debtors(self) -> dict[str, int]:
+        """Evaluator → how many outcomes it owes, where any."""
+        return dict(
+            await self._in_thread(
+                lambda: self._db.execute("SELECT evaluator, count(*) FROM owed GROUP BY evaluator").fetchall()
+            )
+        )
+
+    async def paid(self, identity: str, evaluator: str) -> None:
+        """The outcome has come, and everybody was told."""
+        await self._in_thread(lambda: void(self._db.execute(PAID, (identity, evaluator))))
+
     async def abandon(self, identity: str, evaluators: Sequence[str], reason: str) -> None:
         """Turn a pending exchange that nobody can read any more into done, each evaluator's outcome an error."""
-        rows = [(identity, name, "error", reason, None, None, None, 0) for name in evaluators]
+        rows = [ledger_row(identity, LedgerEntry(name, "error", reason)) for name in evaluators]
 
         def work() -> None:
             self._db.execute(FINISH_WITHOUT_BODY, (0.0, reason, identity))
@@ -200,11 +236,13 @@ class Journal:
         kept = [(e.weight, e.kept, e.exchange.id) for e in evaluated if e.kept != "sampled_out"]
         dropped = [(e.weight, e.kept, e.exchange.id) for e in evaluated if e.kept == "sampled_out"]
         entries = [ledger_row(e.exchange.id, entry) for e in evaluated for entry in e.entries]
+        debts = [(e.exchange.id, owed.evaluator, owed.weight) for e in evaluated for owed in e.owed]
 
         def work() -> None:
             self._db.executemany(FINISH, kept)
             self._db.executemany(FINISH_WITHOUT_BODY, dropped)
             self._db.executemany(ENTER, entries)
+            self._db.executemany(OWE, debts)
 
         self._transaction(work)
 
@@ -258,11 +296,12 @@ def ledger_row(identity: str, entry: LedgerEntry) -> tuple[Any, ...]:
     decisive = next((e for e in entry.evaluations if e.score_label == entry.outcome), None)
     evaluation = decisive or (entry.evaluations[0] if entry.evaluations else None)
     said = (evaluation.score_value, evaluation.score_label, evaluation.explanation) if evaluation else (None,) * 3
-    return (identity, entry.evaluator, entry.outcome, entry.reason, *said, entry.duration)
+    made = (entry.version, entry.weight, entry.cost, entry.calibration)
+    return (identity, entry.evaluator, entry.outcome, entry.reason, *said, entry.duration, *made)
 
 
-def known(row: tuple[Any, ...]) -> Known:
-    """A row of FIND."""
+def known(row: Sequence[Any]) -> Known:
+    """The columns of KNOWN."""
     identity, state, weight, kept, *columns, body = row
     exchange = read_body(body) or bare_exchange(identity, *columns)
     return Known(state == "done", weight or 0.0, kept or "", exchange)

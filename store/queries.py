@@ -10,7 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from math import ceil
 from pathlib import Path
@@ -93,6 +93,10 @@ class LedgerRow:
     label: str | None
     explanation: str | None
     duration: int
+    version: str | None = None
+    weight: float | None = None  # how many exchanges it stands for; None: as many as its exchange
+    cost: float | None = None  # US dollars
+    calibration: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +144,14 @@ class LedgerSums:
     pending: int
     outcomes: Mapping[str, int]  # evaluator → its outcomes of done exchanges
     early: int  # outcomes of exchanges that are not done
+    owed: Mapping[str, int] = field(default_factory=dict)  # evaluator → outcomes that come later
 
     @property
     def missing(self) -> Mapping[str, int]:
-        """Evaluator → outcomes it owes, where any."""
-        return {name: self.done - count for name, count in self.outcomes.items() if count != self.done}
+        """Evaluator → outcomes that nobody can account for, where any."""
+        names = dict.fromkeys((*self.outcomes, *self.owed))
+        sums = {name: self.done - self.outcomes.get(name, 0) - self.owed.get(name, 0) for name in names}
+        return {name: missing for name, missing in sums.items() if missing}
 
     @property
     def balanced(self) -> bool:
@@ -207,6 +214,7 @@ def pass_rates(db: sqlite3.Connection) -> list[PassRate]:
     depends) has seen everything: each judgement then counts once, or the others would be counted twice. Where only a
     share of the sampled-out was left unjudged, as after a change of the config, kept ones stand for that share:
 
+        weight of a judgement that says so  that, as of a judge who is asked about a share
         weight of a sampled-out exchange    1, if judged
         weight of a kept exchange           1 + (w - 1) * share of the sampled-out that this evaluator did not judge
 
@@ -214,13 +222,15 @@ def pass_rates(db: sqlite3.Connection) -> list[PassRate]:
     """
     query = """
         WITH judged AS (
-            SELECT evaluator, outcome, reason, weight, kept IS 'sampled_out' AS sampled_out
+            SELECT evaluator, outcome, reason, exchange.weight, kept IS 'sampled_out' AS sampled_out,
+                   ledger.weight AS own_weight
             FROM ledger JOIN exchange ON exchange.id = ledger.exchange_id
         ), unjudged AS (
             SELECT evaluator, avg(reason IS 'sampled_out') AS share FROM judged WHERE sampled_out GROUP BY evaluator
         ), weighted AS (
             SELECT evaluator, outcome,
-                   iif(sampled_out, 1.0, 1.0 + (coalesce(weight, 1.0) - 1.0) * coalesce(share, 1.0)) AS weight
+                   coalesce(own_weight,
+                            iif(sampled_out, 1.0, 1.0 + (coalesce(weight, 1.0) - 1.0) * coalesce(share, 1.0))) AS weight
             FROM judged LEFT JOIN unjudged USING (evaluator)
         )
         SELECT evaluator, sum(outcome = 'pass') AS passed, sum(outcome = 'fail') AS failed,
@@ -303,11 +313,9 @@ def decoded(body: bytes | None) -> Exchange | None:
 
 
 def ledger_of(db: sqlite3.Connection, exchange_id: str) -> tuple[LedgerRow, ...]:
-    query = """
-        SELECT evaluator, outcome, reason, score, label, explanation, duration
-        FROM ledger WHERE exchange_id = ? ORDER BY evaluator
-    """
-    return tuple(LedgerRow(**row) for row in db.execute(query, (exchange_id,)))
+    query = "SELECT * FROM ledger WHERE exchange_id = ? ORDER BY evaluator"  # an older store has fewer columns
+    rows = [dict(row) for row in db.execute(query, (exchange_id,))]
+    return tuple(LedgerRow(**{name: row[name] for name in row if name != "exchange_id"}) for row in rows)
 
 
 def ledger_sums(db: sqlite3.Connection) -> LedgerSums:
@@ -322,7 +330,22 @@ def ledger_sums(db: sqlite3.Connection) -> LedgerSums:
     with one_view(db):
         done, pending = db.execute(states).fetchone()
         rows = db.execute(outcomes).fetchall()
-    return LedgerSums(done, pending, {row["evaluator"]: row["done"] for row in rows}, sum(row["early"] for row in rows))
+        owed = debts(db)
+    counts = {row["evaluator"]: row["done"] for row in rows}
+    return LedgerSums(done, pending, counts, sum(row["early"] for row in rows), owed)
+
+
+def debts(db: sqlite3.Connection) -> dict[str, int]:
+    """Evaluator → outcomes that come later; an older store knows of none."""
+    query = """
+        SELECT evaluator, count(*) FROM owed
+        WHERE NOT EXISTS (SELECT 1 FROM ledger
+                          WHERE ledger.exchange_id = owed.exchange_id AND ledger.evaluator = owed.evaluator)
+        GROUP BY evaluator
+    """
+    with suppress(sqlite3.OperationalError):
+        return {row[0]: row[1] for row in db.execute(query)}
+    return {}
 
 
 @contextmanager

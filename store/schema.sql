@@ -42,5 +42,19 @@ CREATE TABLE IF NOT EXISTS ledger (
   label       TEXT,
   explanation TEXT,
   duration    INTEGER NOT NULL,
+  version     TEXT,                         -- of the evaluator
+  weight      REAL,                         -- how many exchanges it stands for; NULL: as many as its exchange
+  cost        REAL,                         -- US dollars that the judgement itself cost
+  calibration TEXT,                         -- of a judge: calibrated, uncalibrated, drifted
   PRIMARY KEY (exchange_id, evaluator)
 ) STRICT, WITHOUT ROWID;
+
+-- Outcomes that come after their exchange is done: the queue of the judges, oldest first.
+CREATE TABLE IF NOT EXISTS owed (
+  number      INTEGER PRIMARY KEY AUTOINCREMENT,
+  exchange_id TEXT NOT NULL REFERENCES exchange (id) ON DELETE CASCADE,
+  evaluator   TEXT NOT NULL,
+  weight      REAL NOT NULL,                -- how many exchanges the outcome will stand for
+  UNIQUE (exchange_id, evaluator)
+) STRICT;
+CREATE INDEX IF NOT EXISTS owed_evaluator ON owed (evaluator, number);

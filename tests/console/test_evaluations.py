@@ -19,7 +19,9 @@ class Judge:
     async def __call__(self, fields: Mapping[str, Any]) -> tuple[LedgerEntry, ...]:
         self.asked.append(dict(fields))
         said = Evaluation("refusal", 1.0, "fail", "it declines")
-        return LedgerEntry("refusal", "fail", None, (said,)), LedgerEntry("latency", "skipped", "missing_input")
+        return LedgerEntry("refusal", "fail", None, (said,), version="2"), LedgerEntry(
+            "latency", "skipped", "missing_input"
+        )
 
 
 async def ask(judge: Judge, body: Any) -> tuple[int, Any]:
@@ -34,8 +36,8 @@ async def test_every_evaluators_outcome_is_the_answer() -> None:
     said = {"name": "refusal", "score": 1.0, "label": "fail", "explanation": "it declines", "error": None}
     assert body == {
         "outcomes": {
-            "refusal": {"outcome": "fail", "reason": None, "evaluations": [said]},
-            "latency": {"outcome": "skipped", "reason": "missing_input", "evaluations": []},
+            "refusal": {"outcome": "fail", "reason": None, "version": "2", "evaluations": [said]},
+            "latency": {"outcome": "skipped", "reason": "missing_input", "version": None, "evaluations": []},
         }
     }
 

@@ -9,7 +9,12 @@ from pipeline.records import Exchange, Message, Part
 from tests.support.records import an_exchange, answer
 
 CALL = Message("assistant", (Part("tool_call", name="lookup", arguments={}),))
-WHOLE = an_exchange(output_messages=(answer("Hello!"), CALL), context=("a document",))
+WHOLE = an_exchange(
+    output_messages=(answer("Hello!"), CALL),
+    context=("a document",),
+    ground_truth="Hi!",
+    tool_definitions=({"type": "function", "name": "lookup"},),
+)
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -29,6 +34,9 @@ def test_a_whole_exchange_has_every_input(name: str) -> None:
         ("content", an_exchange(operation=None)),
         ("tool_calls", an_exchange()),
         ("tool_calls", an_exchange(output_messages=(CALL,), content="off")),
+        ("question", an_exchange(input_messages=(Message("system", (Part("text", content="Be brief."),)),))),
+        ("tool_definitions", an_exchange()),
+        ("ground_truth", an_exchange()),
         ("success", an_exchange(error_type="429")),
         ("whole_response", an_exchange(decode_error="response_cut")),
         ("context", an_exchange()),

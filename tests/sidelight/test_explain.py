@@ -43,6 +43,8 @@ COPY = (
     "SELECT ?, state, started_at, trace_id, upstream, method, path, stream, duration FROM exchange"
 )
 
+LEDGER = "exchange_id, evaluator, outcome, reason, score, label, explanation, duration"
+
 
 def a_store(folder: Path, *ledger: tuple[Any, ...], **changes: Any) -> Path:
     path = folder / "sidelight.db"
@@ -50,7 +52,9 @@ def a_store(folder: Path, *ledger: tuple[Any, ...], **changes: Any) -> Path:
     db = sqlite3.connect(path)
     db.executescript(SCHEMA.read_text())
     db.execute(f"INSERT INTO exchange ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
-    db.executemany("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(row["id"], *entry) for entry in ledger])
+    db.executemany(
+        f"INSERT INTO ledger ({LEDGER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(row["id"], *entry) for entry in ledger]
+    )
     db.commit()
     db.close()
     return path

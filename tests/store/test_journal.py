@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.records import Cost, EvaluatedExchange, Evaluation, Exchange, LedgerEntry
+from pipeline.records import Cost, EvaluatedExchange, Evaluation, Exchange, LedgerEntry, Owed
 from pipeline.runner import without_content
 from store.journal import Journal
 from store.queries import LedgerSums, Story, ledger_sums, opened, story
@@ -267,6 +267,27 @@ async def test_after_a_kill_what_was_not_finished_is_pending_with_its_attempts_c
         assert await all_pending(journal) == []
 
 
+async def test_what_is_owed_is_there_oldest_first_until_it_is_paid(journal: Journal) -> None:
+    exchanges = [numbered(n) for n in (3, 1, 2)]  # they end in another order than they began
+    await journal.add([with_body(each) for each in exchanges])
+    owed = (Owed("judge/a", 20.0), Owed("judge/b"))
+    await journal.finish([EvaluatedExchange(each, (PASSED,), owed=owed) for each in exchanges])
+    debts = await journal.owed("judge/a", 0, 2)
+    assert [(debt.weight, debt.known.exchange) for debt in debts] == [(20.0, each) for each in exchanges[:2]]
+    assert [debt.known.exchange for debt in await journal.owed("judge/a", debts[-1].number, 9)] == exchanges[2:]
+    await journal.paid(exchanges[0].id, "judge/a")
+    assert await journal.debtors() == {"judge/a": 2, "judge/b": 3}
+
+
+async def test_a_debt_is_owed_once_and_expires_with_its_exchange(journal: Journal) -> None:
+    await journal.add([with_body(numbered(1))])
+    for _ in range(2):
+        await journal.finish([EvaluatedExchange(numbered(1), owed=(Owed("judge"),))])
+    assert await journal.debtors() == {"judge": 1}
+    await journal.expire(STARTED_AT * 2)
+    assert await journal.debtors() == {}
+
+
 async def test_what_is_abandoned_is_done_with_an_error_for_every_evaluator(tmp_path: Path) -> None:
     path = tmp_path / "abandoned.db"
     async with Journal(str(path)) as journal:
@@ -287,6 +308,10 @@ CREATE TABLE exchange (id TEXT PRIMARY KEY, state TEXT NOT NULL, started_at INTE
   output_tokens INTEGER, attempts INTEGER NOT NULL DEFAULT 0, weight REAL, kept TEXT, body BLOB) STRICT;
 INSERT INTO exchange (id, state, started_at, trace_id, upstream, method, path, stream, duration)
 VALUES ('old', 'pending', 1, 't', 'u', 'POST', '/', 0, 5);
+CREATE TABLE ledger (exchange_id TEXT NOT NULL REFERENCES exchange (id) ON DELETE CASCADE, evaluator TEXT NOT NULL,
+  outcome TEXT NOT NULL, reason TEXT, score REAL, label TEXT, explanation TEXT, duration INTEGER NOT NULL,
+  PRIMARY KEY (exchange_id, evaluator)) STRICT, WITHOUT ROWID;
+INSERT INTO ledger (exchange_id, evaluator, outcome, duration) VALUES ('old', 'refusal', 'pass', 7);
 """
 
 
@@ -303,6 +328,12 @@ async def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path
         async with Journal(str(path)) as journal:
             assert "old" in [identity for identity, _, _ in await all_pending(journal)]
             await journal.add([with_body(numbered(1, cost=Cost(0.25, 0.2, 0.05, "override"), user="u1"))])
+            await journal.enter("old", [LedgerEntry("judge", "fail", version="v", weight=4.0, cost=0.5)])
+    known, _ = await asyncio.to_thread(told_of, str(path), "old")
+    assert [(row.evaluator, row.version, row.weight, row.cost) for row in known.ledger] == [
+        ("judge", "v", 4.0, 0.5),
+        ("refusal", None, None, None),
+    ]
     told, _ = await asyncio.to_thread(told_of, str(path), numbered(1).id)
     assert (told.cost, told.usage_source, told.wire, told.user) == (0.25, "provider", "openai_chat", "u1")
 

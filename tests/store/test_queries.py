@@ -31,6 +31,8 @@ from tests.support.records import an_exchange
 SCHEMA = Path(__file__).parents[2] / "store" / "schema.sql"
 S = 10**9
 
+LEDGER = "exchange_id, evaluator, outcome, reason, score, label, explanation, duration"
+
 
 class Store:
     """A store that is being written by somebody else."""
@@ -72,7 +74,7 @@ class Store:
         self, exchange_id: str, evaluator: str, outcome: str, reason: str | None = None, explanation: str | None = None
     ) -> None:
         row = (exchange_id, evaluator, outcome, reason, 0.5, outcome, explanation, 1000)
-        self.db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self.db.execute(f"INSERT INTO ledger ({LEDGER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 @pytest.fixture
@@ -169,6 +171,25 @@ def test_weights_count_in_full_when_sampling_happened_before_the_store(store: St
     store.add(weight=1.0, outcomes={"refusal": "fail"})
     with opened(store.path) as db:
         assert pass_rates(db)[0].pass_rate == pytest.approx(0.8)
+
+
+def test_a_judgement_with_a_weight_of_its_own_stands_for_as_many(store: Store) -> None:
+    for outcome, weight in (("pass", 20.0), ("fail", 5.0)):
+        store.enter(store.add(weight=1.0), "judge", outcome)
+        store.db.execute("UPDATE ledger SET weight = ? WHERE outcome = ?", (weight, outcome))
+    store.enter(store.add(weight=1.0), "judge", "skipped", "sampled_out")
+    with opened(store.path) as db:
+        assert pass_rates(db)[0].pass_rate == pytest.approx(0.8)
+
+
+def test_what_is_known_to_come_is_not_missing(store: Store) -> None:
+    late = store.add(outcomes={"refusal": "pass"})
+    store.add(outcomes={"refusal": "pass", "judge": "fail"})
+    with opened(store.path) as db:
+        assert ledger_sums(db).missing == {"judge": 1}
+    store.db.execute("INSERT INTO owed (exchange_id, evaluator, weight) VALUES (?, 'judge', 1.0)", (late,))
+    with opened(store.path) as db:
+        assert ledger_sums(db).balanced
 
 
 @pytest.mark.parametrize("judged_too", [0.0, 0.5, 1.0])

@@ -18,7 +18,8 @@ EXCHANGE = (
     "duration, first_chunk, input_tokens, output_tokens, weight, kept) "
     "VALUES (?, 'done', ?, '', 'simulator', 'POST', '/v1/messages', 200, ?, ?, 1, ?, ?, 1200, 345, 1.0, 'ratio')"
 )
-LEDGER = "INSERT INTO ledger VALUES (?, ?, ?, NULL, 0.5, NULL, ?, 1000)"
+LEDGER = """
+INSERT INTO ledger (exchange_id, evaluator, outcome, score, explanation, duration) VALUES (?, ?, ?, 0.5, ?, 1000)"""
 LONG_MODEL = "claude-sonnet-4-5-20250929"
 
 
