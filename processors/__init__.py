@@ -6,6 +6,7 @@ from pipeline.contracts import Processor
 from processors.answer_relevancy import AnswerRelevancy
 from processors.context import Context
 from processors.cost import Pricing
+from processors.empty import Empty
 from processors.identify import Identify
 from processors.json_valid import JsonValid
 from processors.latency import Latency
@@ -29,6 +30,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "tool_arguments": ToolArguments,
     "answer_relevancy": AnswerRelevancy,
     "reference": Reference,
+    "empty": Empty,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,
