@@ -15,6 +15,7 @@ from processors.redact import Redact
 from processors.reference import Reference
 from processors.refusal import Refusal
 from processors.repetition import Repetition
+from processors.rules import Rules
 from processors.sample import Sample
 from processors.tool_arguments import ToolArguments
 from processors.truncation import Truncation
@@ -31,6 +32,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "answer_relevancy": AnswerRelevancy,
     "reference": Reference,
     "empty": Empty,
+    "rules": Rules,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,
