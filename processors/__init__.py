@@ -9,6 +9,7 @@ from processors.cost import Pricing
 from processors.empty import Empty
 from processors.identify import Identify
 from processors.json_valid import JsonValid
+from processors.language import Language
 from processors.latency import Latency
 from processors.pii import Pii
 from processors.redact import Redact
@@ -33,6 +34,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "reference": Reference,
     "empty": Empty,
     "rules": Rules,
+    "language": Language,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,
