@@ -12,6 +12,7 @@ from processors.json_valid import JsonValid
 from processors.language import Language
 from processors.latency import Latency
 from processors.pii import Pii
+from processors.readability import Readability
 from processors.redact import Redact
 from processors.reference import Reference
 from processors.refusal import Refusal
@@ -35,6 +36,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "empty": Empty,
     "rules": Rules,
     "language": Language,
+    "readability": Readability,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,
