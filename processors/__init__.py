@@ -11,6 +11,7 @@ from processors.identify import Identify
 from processors.json_valid import JsonValid
 from processors.language import Language
 from processors.latency import Latency
+from processors.links import Links
 from processors.pii import Pii
 from processors.readability import Readability
 from processors.redact import Redact
@@ -37,6 +38,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "rules": Rules,
     "language": Language,
     "readability": Readability,
+    "links": Links,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,
