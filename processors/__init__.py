@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.contracts import Processor
 from processors.answer_relevancy import AnswerRelevancy
+from processors.confidence import Confidence
 from processors.context import Context
 from processors.cost import Pricing
 from processors.empty import Empty
@@ -39,6 +40,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "language": Language,
     "readability": Readability,
     "links": Links,
+    "confidence": Confidence,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,
