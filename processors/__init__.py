@@ -15,6 +15,7 @@ from processors.latency import Latency
 from processors.links import Links
 from processors.pii import Pii
 from processors.readability import Readability
+from processors.prompt_injection import PromptInjection
 from processors.redact import Redact
 from processors.reference import Reference
 from processors.refusal import Refusal
@@ -41,6 +42,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "readability": Readability,
     "links": Links,
     "confidence": Confidence,
+    "prompt_injection": PromptInjection,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,

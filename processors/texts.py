@@ -1,0 +1,65 @@
+"""Texts as evaluators compare them: bounded, folded to one spelling, and taken out of JSON of any shape."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import re2
+
+from pipeline.records import Json
+
+MAX_CHARACTERS: Final = 20_000  # of one text that are read: the beginning and the end
+MAX_VALUES: Final = 5_000  # of one JSON value that are walked
+PIECE: Final = 500  # characters normalised at once: Unicode's ordering of marks takes quadratic time
+TAGS: Final = {0xE0000 + code: code for code in range(0x20, 0x7F)}  # an invisible alphabet that models can read
+INVISIBLE: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e01ef]+"
+)
+MAX_MEMORY: Final = 2**23  # bytes RE2 may use for one set; a set that outgrew them would be slow
+
+
+def bounded(text: str) -> str:
+    """The text, or the beginning and the end of a long one."""
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    return f"{text[: MAX_CHARACTERS // 2]}\n{text[-MAX_CHARACTERS // 2 :]}"
+
+
+def folded(text: str) -> str:
+    """One spelling for all: compatible forms, no case, nothing invisible, straight apostrophes; never a surrogate."""
+    if text.isascii():
+        return text.lower()
+    text = INVISIBLE.sub("", text.translate(TAGS) if max(text) >= "\U000e0000" else text)
+    pieces = (text[start : start + PIECE] for start in range(0, len(text), PIECE))
+    normal = "".join([unicodedata.normalize("NFKC", piece) for piece in pieces])
+    return normal.casefold().replace("’", "'").encode("utf-8", "replace").decode()
+
+
+def pattern_set(patterns: Iterable[str]) -> Any:
+    """The patterns as one RE2 set, which says in one pass which of them are there."""
+    options = re2.Options()
+    options.max_mem = MAX_MEMORY
+    found = re2.Set.SearchSet(options)
+    for pattern in patterns:
+        found.Add(pattern)
+    found.Compile()
+    return found
+
+
+def strings_in(value: Json) -> Iterator[str]:
+    """The strings of a JSON value at any depth, keys left out, in no certain order."""
+    waiting: list[Json] = [value]
+    for _ in range(MAX_VALUES):
+        if not waiting:
+            return
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, Mapping):
+            waiting += list(item.values())[:MAX_VALUES]
+        elif isinstance(item, list | tuple):
+            waiting += item[:MAX_VALUES]
