@@ -9,6 +9,7 @@ from processors.context import Context
 from processors.cost import Pricing
 from processors.empty import Empty
 from processors.identify import Identify
+from processors.indirect_injection import IndirectInjection
 from processors.json_valid import JsonValid
 from processors.language import Language
 from processors.latency import Latency
@@ -43,6 +44,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "links": Links,
     "confidence": Confidence,
     "prompt_injection": PromptInjection,
+    "indirect_injection": IndirectInjection,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,
