@@ -23,6 +23,7 @@ from processors.refusal import Refusal
 from processors.repetition import Repetition
 from processors.rules import Rules
 from processors.sample import Sample
+from processors.system_prompt_leak import SystemPromptLeak
 from processors.tool_arguments import ToolArguments
 from processors.truncation import Truncation
 from processors.usage import CountTokens
@@ -45,6 +46,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "confidence": Confidence,
     "prompt_injection": PromptInjection,
     "indirect_injection": IndirectInjection,
+    "system_prompt_leak": SystemPromptLeak,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,
