@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.contracts import Processor
 from processors.answer_relevancy import AnswerRelevancy
 from processors.confidence import Confidence
+from processors.canary import Canary
 from processors.context import Context
 from processors.cost import Pricing
 from processors.empty import Empty
@@ -47,6 +48,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "prompt_injection": PromptInjection,
     "indirect_injection": IndirectInjection,
     "system_prompt_leak": SystemPromptLeak,
+    "canary": Canary,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,

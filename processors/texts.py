@@ -22,11 +22,12 @@ INVISIBLE: Final = re.compile(
 MAX_MEMORY: Final = 2**23  # bytes RE2 may use for one set; a set that outgrew them would be slow
 
 
-def bounded(text: str) -> str:
+def bounded(text: str, characters: int = MAX_CHARACTERS) -> str:
     """The text, or the beginning and the end of a long one."""
-    if len(text) <= MAX_CHARACTERS:
+    if len(text) <= characters:
         return text
-    return f"{text[: MAX_CHARACTERS // 2]}\n{text[-MAX_CHARACTERS // 2 :]}"
+    half = characters // 2
+    return f"{text[:half]}\n{text[-half:]}"
 
 
 def folded(text: str) -> str:
