@@ -24,6 +24,7 @@ from processors.refusal import Refusal
 from processors.repetition import Repetition
 from processors.rules import Rules
 from processors.sample import Sample
+from processors.secrets import Secrets
 from processors.system_prompt_leak import SystemPromptLeak
 from processors.tool_arguments import ToolArguments
 from processors.truncation import Truncation
@@ -49,6 +50,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "indirect_injection": IndirectInjection,
     "system_prompt_leak": SystemPromptLeak,
     "canary": Canary,
+    "secrets": Secrets,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,

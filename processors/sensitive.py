@@ -18,6 +18,7 @@ import re2
 from processors.patterns import compiled
 
 KINDS = ("API_KEY", "CARD", "IBAN", "EMAIL", "PHONE", "IP")  # most severe first
+SECRET_KINDS = ("API_KEY",)  # give access; the others tell of people
 
 
 class Hit(NamedTuple):
