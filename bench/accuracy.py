@@ -15,6 +15,8 @@ from processors.injection import score_of
 from processors.prompt_injection import DETECTOR
 from processors.refusal import phrase_kind
 from processors.sensitive import KINDS, Hit, find
+from processors.toxicity import score_of as toxicity_of
+from processors.toxicity import severities
 
 # A usual baseline: does the answer begin like a refusal?
 PREFIXES = (
@@ -98,6 +100,10 @@ def main(folder: Path) -> None:
     ]
     harmless = [(text, False) for texts in (*others.values(), questions(folder), *answers_of(folder)) for text in texts]
     tell_halves("prompt_injection", is_takeover, attacks, harmless)
+    tell_halves("toxicity", is_toxic, list(comment_rows(folder)))
+    for name in ("dialogue answers", "personal data"):
+        alarms = sum(map(is_toxic, others[name]))
+        print(f"false toxicity alarms on {name}: {alarms} of {len(others[name])}")
 
 
 def tell_halves(name: str, judge: Callable[[str], bool], *sets: Labelled) -> None:
@@ -108,6 +114,17 @@ def tell_halves(name: str, judge: Callable[[str], bool], *sets: Labelled) -> Non
 
 def is_takeover(text: str) -> bool:
     return score_of(DETECTOR.found(text)) >= THRESHOLD
+
+
+def is_toxic(text: str) -> bool:
+    return toxicity_of(severities(text)) >= THRESHOLD
+
+
+def comment_rows(folder: Path) -> Iterable[tuple[str, bool]]:
+    """Comments, and whether people called them toxic."""
+    with (folder / "toxicity" / "surge_toxicity_en.csv").open(newline="") as rows:
+        for row in csv.DictReader(rows):
+            yield row["text"], row["is_toxic"] == "Toxic"
 
 
 def questions(folder: Path) -> list[str]:
@@ -164,8 +181,7 @@ def touches(label: Label, hit: Hit) -> bool:
 
 def other_texts(folder: Path) -> dict[str, list[str]]:
     """Texts that are no refusals, by the name of their set."""
-    with (folder / "toxicity" / "surge_toxicity_en.csv").open(newline="") as rows:
-        comments = [row["text"] for row in csv.DictReader(rows)]
+    comments = [text for text, _ in comment_rows(folder)]
     with (folder / "groundedness" / "begin_dev_cmu.tsv").open(newline="") as rows:
         answers = [row["response"] for row in csv.DictReader(rows, delimiter="\t")]
     return {"comments": comments, "dialogue answers": answers}

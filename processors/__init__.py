@@ -27,6 +27,7 @@ from processors.sample import Sample
 from processors.secrets import Secrets
 from processors.system_prompt_leak import SystemPromptLeak
 from processors.tool_arguments import ToolArguments
+from processors.toxicity import Toxicity
 from processors.truncation import Truncation
 from processors.usage import CountTokens
 
@@ -51,6 +52,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "system_prompt_leak": SystemPromptLeak,
     "canary": Canary,
     "secrets": Secrets,
+    "toxicity": Toxicity,
 }
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,

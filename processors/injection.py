@@ -1,6 +1,6 @@
 r"""What instructions look like that a text tries to slip in: families of patterns, each with a weight.
 
-Patterns are for folded text (`processors/texts.py`). In them a blank stands for any blanks or marks of emphasis.
+Patterns are phrases for folded text (`processors/texts.py`): in them a blank stands for any blanks or marks.
 What may come between two words is bounded by a few words or by the end of the sentence, never by a count of
 characters: large counted repetitions make RE2's automata large.
 """
@@ -12,7 +12,7 @@ from math import prod
 from typing import Final, NamedTuple
 
 from pipeline.records import Evaluation
-from processors.texts import bounded, folded, pattern_set
+from processors.texts import bounded, folded, phrase_set
 
 
 class Family(NamedTuple):
@@ -23,7 +23,6 @@ class Family(NamedTuple):
     patterns: tuple[str, ...]
 
 
-GAP = r"[\s*_\"'`~>.,:|\-]+"
 EARLIER = r"(?:previous|previously|prior|above|earlier|preceding|foregoing|former|initial|original|existing|past|old)"
 ORDERS = (
     r"(?:instruct\w+|prompts?|directions?|directives?|rules?|guidelines?|guidance|commands?|orders?|programming"
@@ -299,22 +298,12 @@ class Detector:
 
     def __init__(self, families: Iterable[Family]) -> None:
         # A set for each: in one set for all, what each pattern waits for would multiply the automaton's states.
-        self._sets = [(family, pattern_set(map(spaced, family.patterns))) for family in families]
+        self._sets = [(family, phrase_set(family.patterns)) for family in families]
 
     def found(self, text: str) -> list[Family]:
         """The families, strongest first; of a long text, of its beginning and its end."""
         data = folded(bounded(text)).encode()
         return [family for family, patterns in self._sets if patterns.Match(data)]
-
-
-def spaced(pattern: str) -> str:
-    """The pattern with what may be between two words in place of each blank outside of brackets."""
-    spelled, bracket = [], False
-    for before, character in zip(" " + pattern, pattern, strict=False):
-        if before != "\\" and character in "[]":
-            bracket = character == "["
-        spelled.append(GAP if character == " " and not bracket else character)
-    return "".join(spelled).replace(GAP + "*", "\\s*").replace(GAP + "?", GAP[:-1] + "?").replace(GAP + "+", GAP)
 
 
 def score_of(families: Iterable[Family]) -> float:

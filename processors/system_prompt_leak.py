@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,14 +11,13 @@ from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 from pipeline.records import Evaluation, Exchange, Message, text_of
 from processors.options import check_share
-from processors.texts import bounded, folded
+from processors.texts import bounded, folded, words_of
 
 WORDS: Final = 8  # in a shingle
 MIN_WORDS: Final = 20  # of a system prompt; what is shorter is often said by chance, or on purpose
 CHARACTERS: Final = 3  # stand for a word in a script without spaces
-LONGEST_WORD: Final = 12  # characters on average; more mean a script without spaces
+UNSPACED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")  # Thai to Chinese
 LEADING: Final = ("system", "developer")
-MARKS: Final = bytes(code if chr(code).isalnum() or code >= 0x80 else 0x20 for code in range(256))
 
 Shingle: TypeAlias = tuple[str, ...]
 
@@ -26,6 +26,7 @@ class Prompt(NamedTuple):
     """A system prompt as it is looked for."""
 
     shingles: frozenset[Shingle]
+    halves: frozenset[Shingle]  # and groups of half that size
     spaced: bool  # its words stand apart
 
 
@@ -58,30 +59,38 @@ class SystemPromptLeak:
 @lru_cache(maxsize=8)  # most calls of an application have the same one
 def prompt_of(text: str) -> Prompt | None:
     """The system prompt's shingles; None when it is too short to tell."""
-    words = words_of(text)
-    spaced = sum(map(len, words)) <= LONGEST_WORD * len(words)
-    units = words if spaced else list("".join(words))
+    words = words_of(folded(bounded(text)))
+    characters = "".join(words)
+    spaced = 2 * len(UNSPACED.findall(characters)) <= len(characters)
+    units = words if spaced else list(characters)
     if len(units) < MIN_WORDS * (1 if spaced else CHARACTERS):
         return None
-    return Prompt(frozenset(shingles(units, spaced)), spaced)
+    return Prompt(
+        frozenset(neighbours(units, size_of(spaced))), frozenset(neighbours(units, size_of(spaced) // 2)), spaced
+    )
 
 
 def leaked(prompt: Prompt, answer: str) -> tuple[float, int]:
     """The share of the prompt that is in the answer, and the most words that follow each other as they do in it."""
-    words = words_of(answer)
-    said = list(shingles(words if prompt.spaced else "".join(words), prompt.spaced))
+    words = words_of(folded(bounded(answer)))
+    units = words if prompt.spaced else "".join(words)
+    size = size_of(prompt.spaced)
+    # A shingle, wherever it begins, covers one of the halves that are looked at; nearly every answer is done here.
+    if prompt.halves.isdisjoint(neighbours(units, size // 2, step=size // 2)):
+        return 0.0, 0
+    said = list(neighbours(units, size))
     known = prompt.shingles.intersection(said)
     if not known:
         return 0.0, 0
     run = max(len(list(group)) for hit, group in groupby(said, known.__contains__) if hit)
-    return len(known) / len(prompt.shingles), WORDS - 1 + run if prompt.spaced else WORDS - 1 + run // CHARACTERS
+    return len(known) / len(prompt.shingles), (size - 1 + run) // (1 if prompt.spaced else CHARACTERS)
 
 
-def shingles(units: Sequence[str], spaced: bool) -> Iterable[Shingle]:
-    """Every group of neighbours."""
-    return zip(*[units[start:] for start in range(WORDS if spaced else WORDS * CHARACTERS)], strict=False)
+def size_of(spaced: bool) -> int:
+    """Words or characters in a shingle."""
+    return WORDS if spaced else WORDS * CHARACTERS
 
 
-def words_of(text: str) -> list[str]:
-    """Words in one spelling, without ASCII's marks."""
-    return folded(bounded(text)).encode().translate(MARKS).decode().split()
+def neighbours(units: Sequence[str], size: int, step: int = 1) -> Iterable[Shingle]:
+    """Every group of that many neighbours, or every one that begins at a multiple of the step."""
+    return zip(*[units[start::step] for start in range(size)], strict=False)

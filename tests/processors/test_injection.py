@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.records import Evaluation
-from processors.injection import TAKEOVER, Detector, Family, judgement, score_of, spaced
+from processors.injection import TAKEOVER, Detector, Family, judgement, score_of
 
 ONE = Family("one", 0.5, ("first thing", "thing one"))
 TWO = Family("two", 0.4, ("second",))
@@ -17,12 +17,6 @@ def test_families_are_told_once_and_in_their_order() -> None:
 @pytest.mark.parametrize("text", ["first  thing", "first\nthing", "**first** thing", "first-thing", "first, thing"])
 def test_a_blank_stands_for_what_may_be_between_words(text: str) -> None:
     assert Detector((ONE,)).found(text) == [ONE]
-
-
-def test_blanks_in_brackets_and_before_repetition_stay_blanks() -> None:
-    assert spaced(r"[ ,]x") == r"[ ,]x"
-    assert spaced(r"\[ ?x") == r"\[" + spaced(" ")[:-1] + "?x"
-    assert spaced(r"# *x") == r"#\s*x"
 
 
 def test_signs_add_up_to_less_than_certainty() -> None:

@@ -120,6 +120,14 @@ def test_any_texts_give_a_share(system: str, text: str) -> None:
     assert run >= 0
 
 
+@given(st.lists(st.sampled_from("abc"), min_size=20, max_size=40), st.lists(st.sampled_from("abc"), max_size=80))
+def test_the_share_is_that_of_all_groups_of_eight_words(system: list[str], text: list[str]) -> None:
+    prompt = prompt_of(" ".join(system))
+    groups = [{tuple(words[start : start + 8]) for start in range(len(words) - 7)} for words in (system, text)]
+    assert prompt is not None
+    assert leaked(prompt, " ".join(text))[0] == len(groups[0] & groups[1]) / len(groups[0])
+
+
 def test_options_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="threshold is 2"):
         SystemPromptLeak(threshold=2)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.texts import MAX_CHARACTERS, MAX_VALUES, bounded, folded, pattern_set, strings_in
+from processors.texts import MAX_CHARACTERS, MAX_VALUES, bounded, folded, pattern_set, spaced, strings_in, words_of
 
 
 def test_of_a_long_text_the_beginning_and_the_end_are_read() -> None:
@@ -47,6 +47,24 @@ def test_marks_out_of_order_take_linear_time() -> None:
 
 def test_a_set_says_which_patterns_are_there() -> None:
     assert sorted(pattern_set(["a+b", "x", "c$"]).Match(b"xaab")) == [0, 1]
+
+
+def test_blanks_in_brackets_and_before_repetition_stay_blanks() -> None:
+    assert spaced(r"[ ,]x") == r"[ ,]x"
+    assert spaced(r"\[ ?x") == r"\[" + spaced(" ")[:-1] + "?x"
+    assert spaced(r"# *x") == r"#\s*x"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("you're here, aren't_you?", ["you", "re", "here", "aren", "t", "you"]),
+        ("“naïve” 書架。third", ["naïve", "書架", "third"]),
+        ("", []),
+    ],
+)
+def test_words_stand_without_marks(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
 
 
 @pytest.mark.parametrize(
