@@ -30,7 +30,7 @@ ORDERS = (
     r"|polic(?:y|ies))\b"
 )
 SAID = r"(?:inputs?|messages?|conversations?|context|text|data|chats?|settings|everything|information|knowledge)\b"
-DROP = r"(?:ignor(?:e|es|ed|ing)|forget|disregard\w*|override|overrule|bypass|discard|neglect)"
+DROP = r"(?:ignore|ignoring|forget|disregard\w*|override|overrule|bypass|discard|neglect)"
 LIMITS = (
     r"(?:rules?|restrictions?|limit(?:s|ations?)?|guidelines?|filters?|filtering|censorship|boundaries|constraints?"
     r"|confines|morals?|morality|ethics?|ethical|polic(?:y|ies)|regulations?|safeguards?|laws?|legality|principles"
@@ -92,11 +92,15 @@ CLEAN_SLATE = (
 PROMPT_REQUEST = (
     r"\b(?:reveal|print|show|repeat|output|display|disclose|leak|expose|recite|dump|share|write out|spell out|copy"
     r"|tell me|give me|paste|return|echo|summari[sz]e|translate|reproduce|what (?:is|are|was|were)|what's) "
-    rf"(?:me |us |back |out |verbatim |exactly |word for word )*(?:\w+ )?(?:your|the|its) (?:\w+ ){{0,2}}{HIDDEN} "
-    r"(?:\w+ )?(?:prompts?|instructions?|messages?|rules|directives|guidelines)\b",
-    r"\b(?:repeat|print|output|copy|write|show|return|recite) (?:\w+ ){0,3}(?:words?|text|everything|all|lines?"
-    r"|content"
-    r"|sentences?|instructions?|messages?|prompt) (?:\w+ ){0,2}(?:above|before this|preceding|prior to this)",
+    rf"(?:me |us |back |out |verbatim |exactly |word for word )*(?:\w+ )?(?:your (?:\w+ ){{0,2}}{HIDDEN} "
+    r"(?:\w+ )?(?:prompts?|instructions?|messages?|rules|directives|guidelines)"
+    r"|(?:the|its) (?:\w+ ){0,2}(?:(?:system|hidden|secret) (?:prompts?|instructions?)|developer (?:prompt"
+    r"|message)))\b",
+    r"\b(?:repeat|print|output|copy|write|show|return|recite) (?:\w+ ){0,3}(?:words|everything|instructions?"
+    r"|prompt) (?:\w+ ){0,2}(?:above|before this|preceding|prior to this)",
+    r"\b(?:repeat|print|output|copy|return|recite) (?:\w+ ){0,3}(?:text|all|messages?"
+    r"|content) (?:\w+ ){0,2}above[^.!?\n]*"
+    r"\b(?:verbatim|word for word|exactly|starting|beginning|code block|unchanged)\b",
     r"\bwhat (?:instructions|rules|prompts?) (?:were|have|are|did) (?:you )?(?:been )?(?:given|told|receive|programmed"
     r"|in)? ?(?:to you )?(?:before this|by your (?:developers?|creators?)|by openai|at the start|above|in your"
     r"|initially)",
@@ -194,7 +198,7 @@ NO_RULES = (
     r"|без (?:\S+ )?(?:цензуры|фильтров|правил))",
 )
 UNLEASHED = (  # the same, said of the model itself
-    rf"\b(?:{LOOSE} |and |or |, )+{MODEL}\b|\b{MODEL} (?:that |which |who |with |named \w+ )?(?:is |are |being "
+    rf"\b{MODEL} (?:that |which |who |with |named \w+ )?(?:is |are |being "
     rf"|both |totally )+{LOOSE}\b",
     rf"\b(?:you|{BEING}) (?:\w+ ){{0,3}}(?:have|has|with|are|is|be|act|answer|respond|reply|speak|write|operates?"
     rf"|run|works?)"
@@ -265,7 +269,7 @@ DELIMITER = (
     r"|instructions?|rules|message|context)",
 )
 CODE = r"(?:base ?64|rot ?13|caesar|hex(?:adecimal)?|morse|binary|cipher\w*|encoded|encrypted|url encod\w+)"
-OBEY = r"(?:follow|execute|obey|do (?:what|as)|carry out|comply|perform|act on|run|answer|respond|reply)"
+OBEY = r"(?:follow|execute|obey|do (?:what|as)|carry out|comply|perform|act on|run|answer (?:it|the question))"
 ENCODED = (
     rf"\b(?:decod\w+|decrypt\w*|decipher\w*|unscrambl\w+)[^!?\n]*\b(?:and|then|,)\s*(?:\w+ )?{OBEY}\b",
     rf"\b{OBEY}\b[^.!?\n]*\b{CODE}[^.!?\n]*\b(?:instruct\w+|commands?|message|prompt|request|below|text)",
@@ -285,10 +289,10 @@ TAKEOVER: Final = (  # strongest first
     Family("unleashed", 0.5, UNLEASHED),
     Family("clean_slate", 0.4, CLEAN_SLATE),
     Family("no_rules", 0.4, NO_RULES),
-    Family("role", 0.3, ROLE_CHANGE),
     Family("stay_in_role", 0.3, STAY),
-    Family("compliance", 0.3, COMPLIANCE),
-    Family("hypothetical", 0.25, HYPOTHETICAL),
+    Family("role", 0.25, ROLE_CHANGE),
+    Family("compliance", 0.25, COMPLIANCE),
+    Family("hypothetical", 0.2, HYPOTHETICAL),
     Family("two_answers", 0.2, TWO_ANSWERS),
 )
 
