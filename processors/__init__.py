@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline.contracts import Processor
 from processors.answer_relevancy import AnswerRelevancy
-from processors.confidence import Confidence
 from processors.canary import Canary
+from processors.confidence import Confidence
 from processors.context import Context
 from processors.cost import Pricing
 from processors.empty import Empty
@@ -16,8 +16,8 @@ from processors.language import Language
 from processors.latency import Latency
 from processors.links import Links
 from processors.pii import Pii
-from processors.readability import Readability
 from processors.prompt_injection import PromptInjection
+from processors.readability import Readability
 from processors.redact import Redact
 from processors.reference import Reference
 from processors.refusal import Refusal
