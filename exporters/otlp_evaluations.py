@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from exporters import semconv
+from exporters.content import may_tell
 from exporters.otlp_record import INFO, event
 from exporters.otlp_span import INTERNAL, STATUS_ERROR, Telling, span
 from exporters.outcome import judgements
@@ -31,10 +32,11 @@ def all_judgements(evaluated: EvaluatedExchange, telling: Telling) -> list[Judge
     """Every evaluation of every evaluator that was not skipped."""
     response_id = evaluated.exchange.response_id
     common = [text_attribute(semconv.RESPONSE_ID, response_id[: telling.value])] if response_id else []
+    quoting = may_tell(evaluated.exchange, telling.content)
     return [
-        Judgement(entry, evaluation, position, [*common, *by_whom, *own_attributes(evaluation, telling)])
+        Judgement(entry, evaluation, position, [*shared, *own_attributes(evaluation, telling, quoting=quoting)])
         for entry in evaluated.entries
-        for by_whom in (entry_attributes(entry, evaluated.weight),)
+        for shared in ([*common, *entry_attributes(entry, evaluated.weight)],)
         for position, evaluation in enumerate(judgements(entry))
     ]
 
@@ -53,7 +55,8 @@ def entry_attributes(entry: LedgerEntry, weight: float) -> list[bytes]:
     return attributes
 
 
-def own_attributes(evaluation: Evaluation, telling: Telling) -> list[bytes]:
+def own_attributes(evaluation: Evaluation, telling: Telling, *, quoting: bool) -> list[bytes]:
+    """What it says; its own words only where the exchange's texts may be told, since they may quote them."""
     attributes = [common_attribute(semconv.EVALUATION_NAME, evaluation.name)]
     if evaluation.score_value is not None:
         attributes.append(double_attribute(semconv.EVALUATION_SCORE, evaluation.score_value))
@@ -61,6 +64,8 @@ def own_attributes(evaluation: Evaluation, telling: Telling) -> list[bytes]:
         attributes.append(common_attribute(semconv.EVALUATION_LABEL, evaluation.score_label))
     if evaluation.explanation is not None:
         attributes.append(common_attribute(semconv.EVALUATION_EXPLANATION, evaluation.explanation[: telling.value]))
+    if evaluation.reasoning is not None and quoting:
+        attributes.append(text_attribute(semconv.REASONING, evaluation.reasoning[: telling.value]))
     if evaluation.error_type is not None:
         attributes.append(common_attribute(semconv.ERROR_TYPE, evaluation.error_type))
     return attributes

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import re
 import ssl
 import sys
-import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from io import BytesIO
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -19,6 +16,7 @@ import aiohttp
 from exporters.otlp_coding import Coding
 from exporters.otlp_sender import Signal, TooLarge
 from pipeline.errors import Permanent, Retryable
+from pipeline.retry_after import seconds_until
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -111,15 +109,3 @@ def refusal(what: str, status: int, reason: str, retry_after: str | None) -> Exc
     if status in RETRYABLE:
         return Retryable(message, seconds_until(retry_after))
     return TooLarge(message) if status == 413 else Permanent(message)
-
-
-def seconds_until(retry_after: str | None) -> float | None:
-    """A Retry-After header, in seconds or as a date, as seconds from now; None if there is none to be understood."""
-    if retry_after is None:
-        return None
-    if re.fullmatch(r"\s*[0-9]+\s*", retry_after):
-        return float(retry_after)
-    try:
-        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
-    except (TypeError, ValueError, OverflowError):
-        return None

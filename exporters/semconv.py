@@ -208,6 +208,7 @@ FAILED = named("sidelight.failed", "string[]", "The evaluators that failed it.")
 FAILED_BY = "sidelight.failed_by."
 FAILED_BY_EACH = named(f"{FAILED_BY}<evaluator>", "boolean", "This evaluator failed it; only true.")
 EVALUATOR = named("sidelight.evaluation.evaluator", "string", "The evaluator's id in the configuration.")
+REASONING = named("sidelight.evaluation.reasoning", "string", "A judge's own words, which may quote what it was shown.")
 OUTCOME = named("sidelight.evaluation.outcome", "string", "`pass`, `fail`, `scored` or `error`.")
 EVALUATOR_VERSION = named("sidelight.evaluation.version", "string", "The evaluator's; same version, same scores.")
 EVALUATION_COST = named("sidelight.evaluation.cost", "double", "What the judgement itself cost; US dollars.")

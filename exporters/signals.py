@@ -141,6 +141,7 @@ SPANS = (
         "One judgement, and the work of the evaluator that made it: below the operation, or linked to it.",
         (semconv.EVALUATION_NAME, semconv.EVALUATOR, semconv.OUTCOME, semconv.EXCHANGE_ID),
         JUDGED,
+        (semconv.REASONING,),
     ),
 )
 EVENTS = (
@@ -151,6 +152,7 @@ EVENTS = (
         "One judgement, in the context of the span that it judges. Severity INFO.",
         (semconv.EVALUATION_NAME, semconv.EVALUATOR),
         JUDGED,
+        (semconv.REASONING,),
     ),
     Signal(
         semconv.OPERATION_EXCEPTION,

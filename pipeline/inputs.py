@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pipeline.records import Exchange, question_of, text_of, tool_calls_of
+from pipeline.records import Exchange, instructions_of, question_of, text_of, tool_calls_of
 
 INPUTS: Mapping[str, Callable[[Exchange], bool]] = {
     "genai": lambda exchange: exchange.operation is not None,
@@ -13,6 +13,7 @@ INPUTS: Mapping[str, Callable[[Exchange], bool]] = {
     "question": lambda exchange: exchange.content != "off" and bool(question_of(exchange)),
     "content": lambda exchange: exchange.content != "off" and exchange.operation is not None,
     "whole_response": lambda exchange: exchange.decode_error != "response_cut",
+    "instructions": lambda exchange: exchange.content != "off" and bool(instructions_of(exchange)),
     "context": lambda exchange: exchange.content != "off" and bool(exchange.context),
     "ground_truth": lambda exchange: exchange.content != "off" and bool(exchange.ground_truth),
     "times": lambda exchange: exchange.timing.ended_at > 0,

@@ -269,6 +269,7 @@ class Evaluation(Struct, frozen=True, omit_defaults=True):
     score_label: str | None = None  # low cardinality: pass, fail, …
     explanation: str | None = None  # never quotes content
     error_type: str | None = None  # the evaluator failed; nothing was learned about the answer
+    reasoning: str | None = None  # a judge's own words: they may quote content, and go where content may go
 
 
 class LedgerEntry(Struct, frozen=True, omit_defaults=True):
@@ -309,6 +310,13 @@ def text_of(messages: tuple[Message, ...]) -> str:
     return "\n".join(
         part.content for message in messages for part in message.parts if part.type == "text" and part.content
     )
+
+
+def instructions_of(exchange: Exchange) -> str:
+    """What the assistant was told to be: the system's and the developer's texts."""
+    own = (part.content for part in exchange.system_instructions if part.type == "text" and part.content)
+    said = (text_of((each,)) for each in exchange.input_messages if each.role in ("system", "developer"))
+    return "\n".join(filter(None, (*own, *said)))
 
 
 def question_of(exchange: Exchange) -> str:

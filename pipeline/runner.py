@@ -25,6 +25,8 @@ from msgspec.structs import replace
 
 from pipeline import frame
 from pipeline.condition import Condition
+from pipeline.judge_queue import Debts, JudgeQueue
+from pipeline.own_calls import is_own_call
 from pipeline.records import Capture, EvaluatedExchange, Exchange, LedgerEntry
 from pipeline.telemetry import Telemetry
 from pipeline.workers import WorkerPool
@@ -43,7 +45,7 @@ LOG_EVERY: Final = 10.0  # seconds between two lines about the same trouble
 log = logging.getLogger("sidelight.pipeline")
 
 
-class Journal(Protocol):
+class Journal(Debts, Protocol):
     """What the runner needs of the store; see store.journal.Journal."""
 
     async def add(self, exchanges: Sequence[tuple[Exchange, bytes | None]]) -> None: ...
@@ -102,6 +104,7 @@ class Runner:
     ) -> None:
         self.stages = stages
         self.pool: WorkerPool  # set by whoever wires: the pool is built with `on_done`
+        self.judges = JudgeQueue({}, journal, self.tell_late)  # nobody, unless whoever wires knows some
         self.pending = 0  # accepted and not yet finished
         self.journal_condition = Condition()
         self._sources = sources
@@ -148,7 +151,7 @@ class Runner:
 
     def on_done(self, exchange: Exchange, entries: tuple[LedgerEntry, ...]) -> None:
         """An exchange came back from the pool: decide whether it is kept; it is written with the next batch."""
-        evaluated = self.stages.sample(EvaluatedExchange(exchange, entries))
+        evaluated = self.judges.consider(self.stages.sample(EvaluatedExchange(exchange, entries)))
         self._measure(evaluated)
         if evaluated.kept != "sampled_out":
             self._deliver(evaluated)
@@ -196,7 +199,7 @@ class Runner:
                 if attempts >= MAX_LIVES:
                     self.on_done(exchange, set_aside(self.pool.evaluators))
                 else:
-                    self.pool.submit(exchange)
+                    self._evaluate(exchange)
             await self.pool.drained()  # a backlog is no reason to skip anything
 
     async def _take_once(self) -> bool:
@@ -213,9 +216,16 @@ class Runner:
         for source in self._sources:
             source.done()
         for exchange, _ in rows:
-            self.pool.submit(exchange)
+            self._evaluate(exchange)
         await asyncio.sleep(0)
         return True
+
+    def _evaluate(self, exchange: Exchange) -> None:
+        """By everybody, unless it is a judge's own call: judgements are not judged."""
+        if is_own_call(exchange):
+            self.on_done(exchange, filtered(self.pool.evaluators))
+        else:
+            self.pool.submit(exchange)
 
     def _decoded(self, record: bytes) -> Capture | None:
         """Bytes → capture; bytes that nobody can read are counted and lost."""
@@ -278,8 +288,12 @@ class Runner:
         except sqlite3.Error as error:
             self._telemetry.journal_failed.add(len(finished), (("operation", "finish"),))
             self._unwritable(error)
+            for each in finished:
+                if each.owed:
+                    self._measure(replace(each, entries=self.judges.unwritten(each), owed=(), late=True))
         else:
             self.journal_condition.well()
+            self.judges.written()
         finally:  # also when the runner ends meanwhile: the journal's thread still finishes them
             self.pending -= len(finished)
             self._telemetry.exchange_done.add(len(finished))
@@ -316,6 +330,12 @@ def set_aside(evaluators: tuple[str, ...]) -> tuple[LedgerEntry, ...]:
     """The outcomes of an exchange under which Sidelight died too often."""
     now = time_ns()
     return tuple(LedgerEntry(name, "error", "pipeline_crashed", started_at=now) for name in evaluators)
+
+
+def filtered(evaluators: tuple[str, ...]) -> tuple[LedgerEntry, ...]:
+    """The outcomes of an exchange that is not for evaluators."""
+    now = time_ns()
+    return tuple(LedgerEntry(name, "skipped", "filtered", started_at=now) for name in evaluators)
 
 
 def ended_at(capture: Capture) -> int:

@@ -347,6 +347,20 @@ class Telemetry(Instruments):
             SCORES,
             by=("evaluator", "gen_ai.evaluation.name", MODEL),
         )
+        self.judge_asked = Counter(
+            "sidelight.judge.asked",
+            "{question}",
+            "Judgements wanted, by what came of it: answered, cached, failed (each attempt), budget.",
+            by=("judge", "result"),
+        )
+        self.judge_calls = Counter("sidelight.judge.calls", "{call}", "Calls that were answered.", by=("judge",))
+        self.judge_tokens = Counter("sidelight.judge.tokens", "{token}", "Tokens of these calls.", by=("judge",))
+        self.judge_cost = Counter(
+            "sidelight.judge.cost", "{USD}", "What these calls cost, where that is known.", by=("judge",)
+        )
+        self.judge_pending = Observed(
+            "updown", "sidelight.judge.pending", "{exchange}", "Outcomes that judges owe.", by=("judge",)
+        )
         self.usage_exchanges = Counter(
             "sidelight.usage.exchanges",
             "{exchange}",

@@ -36,4 +36,5 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 
 def digest_of(value: Any) -> str:
     """Of anything that JSON can say; hex, the same in every process and whatever the order of keys."""
-    return sha256(msgspec.json.encode(value, enc_hook=str, order="deterministic")).hexdigest()
+    plain = msgspec.to_builtins(value, str_keys=True, enc_hook=str)
+    return sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()

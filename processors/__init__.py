@@ -12,6 +12,7 @@ from processors.empty import Empty
 from processors.identify import Identify
 from processors.indirect_injection import IndirectInjection
 from processors.json_valid import JsonValid
+from processors.judge import Judge
 from processors.language import Language
 from processors.latency import Latency
 from processors.links import Links
@@ -54,6 +55,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "secrets": Secrets,
     "toxicity": Toxicity,
 }
+JUDGES: dict[str, type[Judge]] = {"judge": Judge}  # who take their time, after the evaluators
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one
     "context": Context,
     "usage": CountTokens,

@@ -17,10 +17,11 @@ from pipeline.errors import ConfigError
 from pipeline.inputs import INPUTS
 from pipeline.records import Exchange
 from pipeline.runner import unchanged, without_content
-from processors import PROCESSORS, STAGES
+from processors import JUDGES, PROCESSORS, STAGES
 from processors.context import Context
 from processors.cost import Pricing
 from processors.identify import Identify
+from processors.judge import Judge
 from processors.redact import Redact
 from processors.sample import Sample
 from processors.usage import CountTokens
@@ -42,6 +43,7 @@ class Components:
     redact: Redact
     sample: Sample
     evaluators: Mapping[str, Processor]
+    judges: Mapping[str, Judge]
     exporters: Mapping[str, Exporter | MetricsPage]
     deliveries: Mapping[str, DeliveryOptions]  # of those that are given exchanges
 
@@ -62,6 +64,7 @@ def build_components(settings: Settings) -> Components:
     stages = {name: attempt(partial(stage, name)) for name in STAGES}
     redact = stages["redact"]
     evaluators = attempt(lambda: build_evaluators(settings.processors))
+    judges = attempt(lambda: build_judges(settings))
     problems += [
         f"processors.{name}: requires {each!r}, which no exchange has; there are {', '.join(INPUTS)}"
         for name, evaluator in (evaluators or {}).items()
@@ -96,7 +99,7 @@ def build_components(settings: Settings) -> Components:
     ]
     if problems:
         raise ConfigError(*problems)
-    return Components(**stages, evaluators=evaluators, exporters=exporters, deliveries=deliveries)
+    return Components(**stages, evaluators=evaluators, judges=judges, exporters=exporters, deliveries=deliveries)
 
 
 def build_evaluators(processors: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Processor]:
@@ -114,8 +117,34 @@ def build_evaluators(processors: Mapping[str, Mapping[str, Any] | None]) -> dict
 
 
 def evaluators_among(processors: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
-    """The section without the stages, which are the pipeline's own and whose options evaluators need not see."""
-    return {identity: dict(options or {}) for identity, options in processors.items() if identity not in STAGES}
+    """The section without the stages and the judges, which are the pipeline's own: evaluators see neither options."""
+    return {
+        identity: dict(options or {})
+        for identity, options in processors.items()
+        if identity not in STAGES and identity.partition("/")[0] not in JUDGES
+    }
+
+
+def build_judges(settings: Settings) -> dict[str, Judge]:
+    """The judges, by id; one that asks an upstream knows where that is."""
+    named = {
+        identity: options for identity, options in settings.processors.items() if identity.partition("/")[0] in JUDGES
+    }
+    judges = build_all("processors", named, JUDGES)
+    upstreams = settings.proxy.upstreams
+    problems = [
+        f"processors.{name}.upstream: there is no upstream {judge.upstream!r}; "
+        f"{suggestion(judge.upstream, list(upstreams))}"
+        for name, judge in judges.items()
+        if judge.upstream is not None and judge.upstream not in upstreams
+    ]
+    if problems:
+        raise ConfigError(*problems)
+    for judge in judges.values():
+        if judge.upstream is not None:
+            upstream = upstreams[judge.upstream]
+            judge.ask_at(upstream.url, {name: value.get_secret_value() for name, value in upstream.headers.set.items()})
+    return judges
 
 
 def is_page(kind: type[Exporter | MetricsPage] | None) -> bool:

@@ -36,8 +36,8 @@ FINISH: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ? WHERE 
 FINISH_WITHOUT_BODY: Final = "UPDATE exchange SET state = 'done', weight = ?, kept = ?, body = NULL WHERE id = ?"
 ENTER: Final = """
 INSERT OR REPLACE INTO ledger (exchange_id, evaluator, outcome, reason, score, label, explanation, duration, version,
-  weight, cost, calibration)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+  weight, cost, calibration, reasoning)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 EXPIRE: Final = """
 DELETE FROM exchange
 WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done' LIMIT ?)"""
@@ -54,7 +54,7 @@ UPGRADES: Final = {  # from each older version to the next
     2: ["ALTER TABLE exchange ADD COLUMN response_id TEXT"],
     3: [
         f"ALTER TABLE ledger ADD COLUMN {column}"
-        for column in ("version TEXT", "weight REAL", "cost REAL", "calibration TEXT")
+        for column in ("version TEXT", "weight REAL", "cost REAL", "calibration TEXT", "reasoning TEXT")
     ],
 }
 
@@ -296,7 +296,7 @@ def ledger_row(identity: str, entry: LedgerEntry) -> tuple[Any, ...]:
     decisive = next((e for e in entry.evaluations if e.score_label == entry.outcome), None)
     evaluation = decisive or (entry.evaluations[0] if entry.evaluations else None)
     said = (evaluation.score_value, evaluation.score_label, evaluation.explanation) if evaluation else (None,) * 3
-    made = (entry.version, entry.weight, entry.cost, entry.calibration)
+    made = (entry.version, entry.weight, entry.cost, entry.calibration, evaluation.reasoning if evaluation else None)
     return (identity, entry.evaluator, entry.outcome, entry.reason, *said, entry.duration, *made)
 
 

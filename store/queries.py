@@ -97,6 +97,7 @@ class LedgerRow:
     weight: float | None = None  # how many exchanges it stands for; None: as many as its exchange
     cost: float | None = None  # US dollars
     calibration: str | None = None
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS ledger (
   weight      REAL,                         -- how many exchanges it stands for; NULL: as many as its exchange
   cost        REAL,                         -- US dollars that the judgement itself cost
   calibration TEXT,                         -- of a judge: calibrated, uncalibrated, drifted
+  reasoning   TEXT,                         -- a judge's own words, which may quote what it was shown
   PRIMARY KEY (exchange_id, evaluator)
 ) STRICT, WITHOUT ROWID;
 

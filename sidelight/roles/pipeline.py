@@ -32,6 +32,8 @@ from pipeline.condition import Condition
 from pipeline.contracts import MetricsPage
 from pipeline.delivery import Delivery
 from pipeline.errors import ConfigError
+from pipeline.judge_queue import JudgeQueue
+from pipeline.judging import Judging
 from pipeline.loop_lag import LoopLag
 from pipeline.proxy_counters import LEVELS, NAMES, SUMS
 from pipeline.queues import Durable, Memory, Queue
@@ -50,6 +52,7 @@ from sidelight.processes import Processes
 from sidelight.questions import Questions
 from store.backlog import Backlog
 from store.journal import Journal
+from store.judgements import Judgements
 from wire import exchanges_of
 
 EXPIRE_EVERY: Final = 600.0  # seconds
@@ -98,8 +101,12 @@ async def run(setup: dict[str, Any]) -> None:
         telemetry.usage_lost.observe(description.lost)
         await stack.enter_async_context(runner.pool)
         await stack.enter_async_context(bounded_exit(runner))
+        court = await stack.enter_async_context(Court(settings, runner, journal, telemetry))
+        await court.seat(components)
         await stack.enter_async_context(background(expire(journal, settings.store.retention)))
-        await stack.enter_async_context(background(read_lines(reloader(runner, description, salt), stopping.set)))
+        await stack.enter_async_context(
+            background(read_lines(reloader(runner, description, salt, court), stopping.set))
+        )
         gc.freeze()  # start-up made many objects, the price table most of them: collections need not look at them again
         gc.set_threshold(20_000, 50, 100)
         report(setup["status"], ready=True)
@@ -240,7 +247,43 @@ def restart_counter(telemetry: Telemetry) -> Callable[[str], None]:
     return on_restart
 
 
-def reloader(runner: Runner, description: Description, salt: bytes) -> Callable[[dict[str, Any]], Awaitable[None]]:
+class Court:
+    """The judges of the running pipeline, as configured now. Those that are replaced leave their debts to the next."""
+
+    def __init__(self, settings: Settings, runner: Runner, journal: Journal, telemetry: Telemetry) -> None:
+        self._runner = runner
+        self._journal = journal
+        self._telemetry = telemetry
+        self._memory = Judgements(f"{settings.store.path}.judgements")
+        self._always = AsyncExitStack()
+        self._seated = AsyncExitStack()
+        self._remembering = False
+        telemetry.judge_pending.observe(
+            lambda: [(count, (("judge", name),)) for name, count in runner.judges.pending.items()]
+        )
+
+    async def __aenter__(self) -> Court:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._seated.aclose()
+        await self._always.aclose()
+
+    async def seat(self, components: Components) -> None:
+        """These judge from now on."""
+        await self._seated.aclose()
+        if components.judges and not self._remembering:
+            await self._always.enter_async_context(self._memory)
+            self._remembering = True
+        judges = {name: await self._seated.enter_async_context(judge) for name, judge in components.judges.items()}
+        judgings = {name: Judging(name, judge, self._memory, self._telemetry) for name, judge in judges.items()}
+        queue = JudgeQueue(judgings, self._journal, self._runner.tell_late)
+        self._runner.judges = await self._seated.enter_async_context(queue)
+
+
+def reloader(
+    runner: Runner, description: Description, salt: bytes, court: Court
+) -> Callable[[dict[str, Any]], Awaitable[None]]:
     """What the supervisor's further lines do: other processors, from the next exchange on."""
 
     async def reload(message: dict[str, Any]) -> None:
@@ -254,6 +297,7 @@ def reloader(runner: Runner, description: Description, salt: bytes) -> Callable[
         description = Description(components, salt, description)
         runner.stages = stages_of(settings, components, description)
         runner.pool.replace(spawner(settings), tuple(components.evaluators))
+        await court.seat(components)
 
     return reload
 

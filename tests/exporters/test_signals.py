@@ -39,7 +39,18 @@ HELD = {
 }
 ENTRIES = (
     LedgerEntry("refusal", "pass", evaluations=(Evaluation("refusal", 0.25, "pass", "No refusal."),), version="1"),
-    LedgerEntry("judge", "fail", None, (Evaluation("tone", 2.0, "fail"),), 5, 7, "ab12", 20.0, 0.001, "uncalibrated"),
+    LedgerEntry(
+        "judge",
+        "fail",
+        None,
+        (Evaluation("tone", 2.0, "fail", reasoning="Curt."),),
+        5,
+        7,
+        "ab12",
+        20.0,
+        0.001,
+        "uncalibrated",
+    ),
     LedgerEntry("latency", "fail", evaluations=(Evaluation("latency.duration", 3.0, "fail", "Slow."),)),
     LedgerEntry("crashing", "error", reason="timeout"),
     LedgerEntry("absent", "skipped", reason="missing_input"),

@@ -13,6 +13,7 @@ WHOLE = an_exchange(
     output_messages=(answer("Hello!"), CALL),
     context=("a document",),
     ground_truth="Hi!",
+    system_instructions=(Part("text", content="Be brief."),),
     tool_definitions=({"type": "function", "name": "lookup"},),
 )
 
@@ -36,6 +37,7 @@ def test_a_whole_exchange_has_every_input(name: str) -> None:
         ("tool_calls", an_exchange(output_messages=(CALL,), content="off")),
         ("question", an_exchange(input_messages=(Message("system", (Part("text", content="Be brief."),)),))),
         ("tool_definitions", an_exchange()),
+        ("instructions", an_exchange(system_instructions=())),
         ("ground_truth", an_exchange()),
         ("success", an_exchange(error_type="429")),
         ("whole_response", an_exchange(decode_error="response_cut")),

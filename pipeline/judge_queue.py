@@ -1,0 +1,219 @@
+"""The judges beside traffic: who is asked about what, in what order, and how the answer finds its exchange again.
+
+    consider ──▶ skipped, at once: the exchange's own ledger says why
+            └──▶ owed: written with the exchange, when it is done
+                   │  oldest first, as many at a time as the judge takes
+                   ▼
+                 judge ──▶ told late, in the exchange's trace ──▶ paid
+
+Rule 1: for each exchange and each judge there is one outcome at once, or one debt in the journal and one outcome later.
+Rule 2: the journal is the queue: nothing waits in memory but what is being judged, so a judge may be away or closed for
+        a day, and a crash loses no debt. What was being judged then is asked again, or remembered.
+Rule 3: a debt that nobody can pay any more (the judge has gone from the configuration, the content from the store) has
+        an outcome that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import time
+from typing import Final, Protocol
+
+from msgspec.structs import replace
+
+from pipeline.inputs import missing_input
+from pipeline.judging import Judging
+from pipeline.own_calls import is_own_call
+from pipeline.records import EvaluatedExchange, Exchange, LedgerEntry, Owed
+
+BATCH: Final = 16
+TRY_AGAIN: Final = 5.0  # seconds after the journal could not be read or written
+LONGEST_SLEEP: Final = 60.0  # seconds between two looks at the clock
+
+log = logging.getLogger("sidelight.judges")
+
+
+class Known(Protocol):
+    """An exchange as the journal has it; see store.journal.Known."""
+
+    @property
+    def weight(self) -> float: ...
+    @property
+    def kept(self) -> str: ...
+    @property
+    def exchange(self) -> Exchange: ...
+
+
+class Debt(Protocol):
+    """An outcome that is owed; see store.journal.Debt."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def known(self) -> Known: ...
+
+
+class Debts(Protocol):
+    """What the judges need of the journal; see store.journal.Journal."""
+
+    async def owed(self, evaluator: str, after: int, limit: int) -> Sequence[Debt]: ...
+    async def debtors(self) -> dict[str, int]: ...
+    async def paid(self, identity: str, evaluator: str) -> None: ...
+
+
+Tell = Callable[[EvaluatedExchange], Awaitable[None]]
+
+
+class JudgeQueue:
+    """An async context manager; what is being judged when it ends is owed still."""
+
+    def __init__(self, judgings: Mapping[str, Judging], debts: Debts, tell: Tell) -> None:
+        self._judgings = dict(judgings)
+        self._selectors = {name: each.options.selector() for name, each in judgings.items()}
+        self._debts = debts
+        self._tell = tell
+        self._pending = dict.fromkeys(judgings, 0)
+        self._more = {name: asyncio.Event() for name in judgings}
+        self.tasks: list[asyncio.Task[None]] = []  # run as long as this does; one that ends early is a fault
+
+    async def __aenter__(self) -> JudgeQueue:
+        counts = await self._debts.debtors()
+        self._pending |= {name: count for name, count in counts.items() if name in self._judgings}
+        start = asyncio.get_running_loop().create_task
+        self.tasks = [start(self._serve_always(name)) for name in self._judgings]
+        self._forgiving = [start(self._forgive(name)) for name in counts if name not in self._judgings]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = [*self.tasks, *self._forgiving]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def pending(self) -> Mapping[str, int]:
+        """Judge → outcomes that it owes."""
+        return self._pending
+
+    def consider(self, evaluated: EvaluatedExchange) -> EvaluatedExchange:
+        """The exchange with each judge's outcome, where it has none to wait for, and with what will come later."""
+        if not self._judgings:
+            return evaluated
+        entries, owed = list(evaluated.entries), []
+        for name, judging in self._judgings.items():
+            reason, weight = self._decision(name, judging, evaluated)
+            if reason is not None:
+                entries.append(judging.skipped(reason))
+            else:
+                self._pending[name] += 1
+                owed.append(Owed(name, weight))
+        return replace(evaluated, entries=tuple(entries), owed=tuple(owed))
+
+    def _decision(self, name: str, judging: Judging, evaluated: EvaluatedExchange) -> tuple[str | None, float]:
+        """(why it is not judged, or None; the weight of its judgement)."""
+        if is_own_call(evaluated.exchange):
+            return "filtered", 0.0
+        if missing_input(judging.options.requires, evaluated.exchange) is not None:
+            return "missing_input", 0.0
+        weight = self._selectors[name](evaluated) if evaluated.kept != "sampled_out" else 0.0
+        if not weight:
+            return "sampled_out", 0.0
+        return ("queue_full", 0.0) if self._pending[name] >= judging.options.queue else (None, weight)
+
+    def written(self) -> None:
+        """Debts have been written: there is something to do."""
+        for event in self._more.values():
+            event.set()
+
+    def unwritten(self, evaluated: EvaluatedExchange) -> tuple[LedgerEntry, ...]:
+        """The journal did not take these debts: nobody will pay them, and this is their outcome."""
+        for owed in evaluated.owed:
+            self._pending[owed.evaluator] -= 1
+        return tuple(LedgerEntry(owed.evaluator, "error", "journal_failed") for owed in evaluated.owed)
+
+    # -- paying ---------------------------------------------------------------------------------------------------
+
+    async def _serve_always(self, name: str) -> None:
+        """A fault of ours costs a moment, not the judge."""
+        while True:
+            try:
+                await self._serve(name)
+            except* Exception as errors:  # their texts could quote content
+                log.error("%s begins again: %s", name, ", ".join(type(each).__name__ for each in errors.exceptions))
+            await asyncio.sleep(TRY_AGAIN)
+
+    async def _serve(self, name: str) -> None:
+        """As many at a time as the judge takes, oldest first."""
+        judging = self._judgings[name]
+        waiting: asyncio.Queue[Debt] = asyncio.Queue(maxsize=1)
+
+        async def work() -> None:
+            while True:
+                await self._pay(judging, await waiting.get())
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(judging.options.concurrency):
+                group.create_task(work())
+            await self._feed(name, waiting)
+
+    async def _feed(self, name: str, waiting: asyncio.Queue[Debt]) -> None:
+        after, more = 0, self._more[name]
+        while True:
+            more.clear()
+            try:
+                debts = await self._debts.owed(name, after, BATCH)
+            except sqlite3.Error as error:
+                log.error("journal: %s", error)
+                await asyncio.sleep(TRY_AGAIN)
+                continue
+            for debt in debts:
+                await waiting.put(debt)
+                after = debt.number
+            if not debts:
+                await more.wait()
+
+    async def _pay(self, judging: Judging, debt: Debt) -> None:
+        entry = await self._outcome(judging, debt.known.exchange)
+        await self._settle(debt, replace(entry, weight=debt.weight))
+        self._pending[judging.name] -= 1
+
+    async def _outcome(self, judging: Judging, exchange: Exchange) -> LedgerEntry:
+        """Ask when it may be asked; what has waited too long for that is skipped."""
+        ended = (exchange.timing.started_at + exchange.timing.ended_at) / 1e9
+        while wait := self._wait(judging):
+            if time() - ended > judging.options.max_wait:
+                return judging.skipped("window")
+            await asyncio.sleep(min(wait, LONGEST_SLEEP))
+        return await judging.judge(exchange)
+
+    def _wait(self, judging: Judging) -> float:
+        hours = judging.options.open
+        return max(judging.breaker.wait, hours.wait(time()) if hours else 0.0)
+
+    async def _settle(self, debt: Debt, entry: LedgerEntry) -> None:
+        """Into the ledger and to everybody, then off the list; a disk that will not have it is tried again."""
+        known = debt.known
+        late = EvaluatedExchange(known.exchange, (entry,), known.weight, known.kept, late=True)
+        told = False
+        while True:
+            try:
+                if not told:
+                    await self._tell(late)
+                    told = True
+                return await self._debts.paid(known.exchange.id, entry.evaluator)
+            except sqlite3.Error as error:
+                log.error("journal: %s", error)
+                await asyncio.sleep(TRY_AGAIN)
+
+    async def _forgive(self, name: str) -> None:
+        """A judge that is no longer there owes nothing."""
+        after = 0
+        while debts := await self._debts.owed(name, after, BATCH):
+            for debt in debts:
+                after = debt.number
+                await self._settle(debt, LedgerEntry(name, "skipped", "filtered", weight=debt.weight))

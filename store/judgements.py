@@ -1,0 +1,126 @@
+"""What judges have said and spent, in a file beside the store: the same question is paid for once, budgets outlive
+restarts, and several Sidelights that share the file share both."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from time import time
+from typing import Final, Self, TypeVar
+
+import msgspec
+
+from pipeline.budget import Limit, Spend
+from pipeline.errors import ConfigError
+from pipeline.records import Evaluation
+
+T = TypeVar("T")
+SCHEMA: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS said (
+  key  TEXT PRIMARY KEY,    -- digest of the judge's version and all that it was shown
+  at   INTEGER NOT NULL,    -- s since the epoch
+  body BLOB NOT NULL        -- Evaluations, msgpack
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spent (
+  judge  TEXT NOT NULL,     -- its id in the config
+  hour   INTEGER NOT NULL,  -- since the epoch
+  calls  INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  usd    REAL NOT NULL,
+  PRIMARY KEY (judge, hour)
+) STRICT, WITHOUT ROWID;
+"""
+ADD: Final = """
+INSERT INTO spent (judge, hour, calls, tokens, usd) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, tokens = tokens + excluded.tokens, usd = usd + excluded.usd"""
+SUM: Final = """
+SELECT IFNULL(SUM(calls), 0), IFNULL(SUM(tokens), 0), IFNULL(SUM(usd), 0.0) FROM spent
+WHERE judge = ? AND hour BETWEEN ? AND ?"""
+KEPT_FOR: Final = 30 * 86400  # seconds
+LOCKED_FOR: Final = 10.0  # seconds that another Sidelight is waited for
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[Evaluation, ...])
+
+
+class Judgements:
+    """An async context manager; one thread owns the connection. A disk that fails costs memory, not judgements."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judgements")
+        self._db: sqlite3.Connection
+
+    async def __aenter__(self) -> Self:
+        await self._in_thread(self._open)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._in_thread(lambda: self._db.close())
+        self._thread.shutdown(wait=False)
+
+    async def find(self, key: str) -> tuple[Evaluation, ...] | None:
+        """What was said to exactly this."""
+        return await self._in_thread(lambda: self._find(key))
+
+    async def keep(self, key: str, evaluations: tuple[Evaluation, ...]) -> None:
+        """Remember it."""
+        row = (key, int(time()), _encoder.encode(evaluations))
+        await self._in_thread(lambda: self._do("INSERT OR REPLACE INTO said (key, at, body) VALUES (?, ?, ?)", row))
+
+    async def reserve(self, judge: str, limits: Sequence[Limit], spend: Spend, hour: int) -> Limit | None:
+        """Set this aside for a call in this hour (since the epoch), or the limit that it would exceed."""
+        return await self._in_thread(lambda: self._reserve(judge, limits, spend, hour))
+
+    async def settle(self, judge: str, difference: Spend, hour: int) -> None:
+        """What a call cost more (or less) than was set aside."""
+        row = (judge, hour, difference.calls, difference.tokens, difference.usd)
+        await self._in_thread(lambda: self._do(ADD, row))
+
+    async def spent(self, judge: str, limit: Limit, hour: int) -> Spend:
+        """In the period of this limit that the hour belongs to."""
+        return await self._in_thread(lambda: self._spent(judge, limit, hour))
+
+    def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _open(self) -> None:
+        try:
+            self._db = sqlite3.connect(self.path, timeout=LOCKED_FOR, isolation_level=None, check_same_thread=False)
+            self._db.executescript(SCHEMA)
+            self._db.execute("DELETE FROM said WHERE at < ?", (int(time()) - KEPT_FOR,))
+        except sqlite3.Error as error:
+            raise ConfigError(f"{self.path}: {error}; judges remember here what they said and spent") from None
+
+    def _do(self, statement: str, row: tuple[object, ...]) -> None:
+        with suppress(sqlite3.OperationalError):  # a full disk
+            self._db.execute(statement, row)
+
+    def _find(self, key: str) -> tuple[Evaluation, ...] | None:
+        row = self._db.execute("SELECT body FROM said WHERE key = ?", (key,)).fetchone()
+        try:
+            return _decoder.decode(row[0]) if row else None
+        except msgspec.DecodeError:
+            return None
+
+    def _spent(self, judge: str, limit: Limit, hour: int) -> Spend:
+        return Spend(*self._db.execute(SUM, (judge, limit.since(hour), hour)).fetchone())
+
+    def _reserve(self, judge: str, limits: Sequence[Limit], spend: Spend, hour: int) -> Limit | None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:  # a full disk: what cannot be counted is not spent
+            return limits[0] if limits else None
+        try:
+            for limit in limits:
+                if self._spent(judge, limit, hour).plus(spend).of(limit.unit) > limit.amount:
+                    return limit
+            self._do(ADD, (judge, hour, spend.calls, spend.tokens, spend.usd))
+            return None
+        finally:
+            self._db.execute("COMMIT")

@@ -1,0 +1,179 @@
+"""Judges beside traffic: their verdicts join the trace, whatever dies, and no debt is lost or paid twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.support.judge_endpoint import always, block, judge_endpoint, said
+from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.running import Running, a_tree, running, started, until
+from tests.support.upstream import ScriptedUpstream
+
+pytestmark = pytest.mark.e2e
+
+QUESTION = "Which city is the capital of France?"
+
+
+async def ask(url: str, times: int = 1, text: str = QUESTION) -> None:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": text}]}
+    async with aiohttp.ClientSession() as session:
+        for _ in range(times):
+            async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
+                assert answer.status == 200
+                await answer.read()
+
+
+def a_judge(url: str, **options: Any) -> dict[str, Any]:
+    return {"rubric": "coherence", "url": url, "model": "judge-1", "ratio": 1.0} | options
+
+
+async def judged(run: Running, count: int) -> list[tuple[Any, ...]]:
+    """Wait until the judge has given so many outcomes; they."""
+    query = "SELECT outcome, reason, score, version, weight FROM ledger WHERE evaluator = 'judge' ORDER BY exchange_id"
+
+    async def enough() -> bool:
+        return len(await run.rows(query)) >= count and not await run.rows("SELECT 1 FROM owed")
+
+    await until(enough)
+    return await run.rows(query)
+
+
+async def test_a_verdict_joins_the_trace_of_its_call(tmp_path: Path, constant: ScriptedUpstream) -> None:
+    async with OtlpReceiver() as receiver, judge_endpoint(lambda body: said(2, "Jumps about.")) as judge:
+        exporters = {"otlp": {"endpoint": receiver.endpoint}, "store": {"path": str(tmp_path / "store.db")}}
+        processors = {"judge": a_judge(judge.url)}
+        async with running(tmp_path, constant.url, processors=processors, exporters=exporters) as run:
+            await ask(run.url)
+            ((outcome, reason, score, version, weight),) = await judged(run, 1)
+            await until(lambda: len(receiver.spans) == 5)  # SERVER, CLIENT, two evaluators, the judge
+            sums = await run.sums()
+    assert (outcome, reason, score, weight) == ("fail", None, 2.0, 1.0)
+    assert sums.balanced
+    (call,) = [span for span in receiver.spans if span["kind"] == "CLIENT"]
+    (work,) = [span for span in receiver.spans if span["name"] == "evaluate judge"]
+    (event,) = [log for log in receiver.logs if log["attributes"]["sidelight.evaluation.evaluator"] == "judge"]
+    assert work["trace_id"] == call["trace_id"] == event["trace_id"]
+    assert (work["parent_span_id"], event["span_id"]) == (call["span_id"], call["span_id"])
+    attributes = event["attributes"]
+    assert attributes["gen_ai.evaluation.name"] == "coherence"
+    assert attributes["sidelight.evaluation.version"] == version
+    assert attributes["sidelight.evaluation.calibration"] == "uncalibrated"
+    assert attributes["gen_ai.evaluation.explanation"].startswith("2: ")
+    assert "sidelight.evaluation.reasoning" not in attributes  # it may quote, and content goes nowhere by default
+    assert block(judge.bodies[0], "question") == QUESTION
+
+
+async def test_debts_outlive_a_kill_and_each_is_paid_once(tmp_path: Path, constant: ScriptedUpstream) -> None:
+    async with judge_endpoint(always(5)) as judge:
+        judge.held = asyncio.Event()
+        run = Running(tmp_path, a_tree(tmp_path, constant.url, processors={"judge": a_judge(judge.url)}))
+        async with started(run):
+            for number in range(12):
+                await ask(run.url, text=f"{QUESTION} {number}")
+            await run.settled(12)
+            await judge.asked.wait()
+            os.kill(run.pid("pipeline"), signal.SIGKILL)
+            judge.held.set()
+            await until(lambda: run.is_ready("pipeline", 1))
+            outcomes = await judged(run, 12)
+            sums = await run.sums()
+    assert [outcome for outcome, *_ in outcomes] == ["pass"] * 12
+    assert sums.balanced
+
+
+async def test_a_budget_that_is_spent_is_an_outcome(tmp_path: Path, constant: ScriptedUpstream) -> None:
+    async with judge_endpoint(always(4)) as judge:
+        processors = {"judge": a_judge(judge.url, budget="3 calls/day", concurrency=1)}
+        async with running(tmp_path, constant.url, processors=processors) as run:
+            for number in range(5):
+                await ask(run.url, text=f"{QUESTION} {number}")
+            outcomes = await judged(run, 5)
+            sums = await run.sums()
+    assert len(judge.bodies) == 3
+    assert sorted((outcome, reason) for outcome, reason, *_ in outcomes) == [
+        ("pass", None),
+        ("pass", None),
+        ("pass", None),
+        ("skipped", "budget"),
+        ("skipped", "budget"),
+    ]
+    assert sums.balanced
+
+
+async def test_the_same_question_and_answer_are_judged_once(tmp_path: Path, constant: ScriptedUpstream) -> None:
+    async with (
+        judge_endpoint(always(4)) as judge,
+        running(tmp_path, constant.url, processors={"judge": a_judge(judge.url, concurrency=1)}) as run,
+    ):
+        await ask(run.url, times=6)
+        outcomes = await judged(run, 6)
+    assert len(judge.bodies) == 1
+    assert {(outcome, score) for outcome, _, score, *_ in outcomes} == {("pass", 4.0)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (lambda body: web.Response(status=401), "judge_http_401"),
+        (lambda body: web.Response(status=429, headers={"Retry-After": "0"}), "judge_http_429"),
+        (lambda body: web.Response(status=200, text="<html>"), "judge_not_an_answer_of_this_api"),
+        (lambda body: "I would rather not say.", "judge_parse"),
+    ],
+)
+async def test_a_judge_that_fails_is_one_error_and_harms_nobody(
+    tmp_path: Path, constant: ScriptedUpstream, answer: Any, reason: str
+) -> None:
+    async with judge_endpoint(answer) as judge:
+        processors = {"judge": a_judge(judge.url, attempts=2)}
+        async with running(tmp_path, constant.url, processors=processors) as run:
+            await ask(run.url)
+            outcomes = await judged(run, 1)
+            sums = await run.sums()
+    assert [(outcome, why) for outcome, why, *_ in outcomes] == [("error", reason)]
+    assert sums.balanced
+    assert len(judge.bodies) <= 2
+
+
+async def test_a_judge_that_passes_through_sidelight_is_not_judged(tmp_path: Path) -> None:
+    """Its own calls are traffic to the upstream, and nobody's business."""
+    async with judge_endpoint(always(3)) as everybody:
+        tree = a_tree(tmp_path, everybody.url)
+        tree["processors"]["judge"] = a_judge(f"http://{tree['proxy']['listen']}")
+        run = Running(tmp_path, tree)
+        async with started(run):
+            await ask(run.url)
+            await run.settled(2)
+            await judged(run, 2)
+            sums = await run.sums()
+            ledger = await run.rows("SELECT outcome, reason, count(*) FROM ledger GROUP BY outcome, reason")
+    assert len(everybody.bodies) == 2  # the question, and its judgement
+    assert ("skipped", "filtered", 3) in ledger  # two evaluators and the judge, of the judge's call
+    assert sums.balanced
+    assert sums.done == 2
+
+
+async def test_other_judges_after_a_reload_and_those_that_went_owe_nothing(
+    tmp_path: Path, constant: ScriptedUpstream
+) -> None:
+    async with judge_endpoint(always(4)) as judge:
+        judge.held = asyncio.Event()
+        run = Running(tmp_path, a_tree(tmp_path, constant.url, processors={"judge": a_judge(judge.url)}))
+        async with started(run):
+            await ask(run.url, times=3)
+            await run.settled(3)
+            await judge.asked.wait()
+            processors = {name: options for name, options in run.tree["processors"].items() if name != "judge"}
+            run.write(run.tree | {"processors": processors})
+            run.process.send_signal(signal.SIGHUP)
+            outcomes = await judged(run, 3)
+            sums = await run.sums()
+    assert {(outcome, reason) for outcome, reason, *_ in outcomes} == {("skipped", "filtered")}
+    assert sums.balanced
