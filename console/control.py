@@ -23,18 +23,29 @@ class Answer(NamedTuple):
     body: Any
 
 
-Handler = Callable[[bytes], Awaitable[Answer]]  # the body of a request → its answer
+Handler = Callable[[bytes], Awaitable[Answer]]  # the body of a POST → its answer
+Reader = Callable[[str], Answer]  # the last part of a GET's path → its answer
 Body = TypeVar("Body")
+NO_READERS: Mapping[str, Reader] = {}
 
 
 @asynccontextmanager
 async def taking_orders(
-    address: str, token: str | None, handlers: Mapping[str, Handler], condition: Condition
+    address: str,
+    token: str | None,
+    handlers: Mapping[str, Handler],
+    condition: Condition,
+    readers: Mapping[str, Reader] = NO_READERS,
 ) -> AsyncIterator[None]:
-    """Listen while the block lasts, each path for its handler; an address that is taken is waited for."""
+    """Listen while the block lasts: a handler for what is posted to a path, a reader for what lies below one.
+
+    An address that is taken is waited for.
+    """
     app = web.Application(client_max_size=LARGEST)
     for path, handler in handlers.items():
         app.router.add_post(path, answer_with(handler, token))
+    for path, reader in readers.items():
+        app.router.add_get(path + "/{name}", read_with(reader, token))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     async with keep_listening(runner, address, condition, "console"):
         yield
@@ -42,20 +53,32 @@ async def taking_orders(
 
 def answer_with(handler: Handler, token: str | None) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(request: web.Request) -> web.Response:
-        if token is not None and not hmac.compare_digest(said_token(request), token.encode()):
-            return said(401, "send the token of the configuration: Authorization: Bearer …")
+        if not allowed(request, token):
+            return stranger()
         if request.content_type != "application/json":  # and no page of another site can send that unasked
             return said(415, "send JSON, and say so: Content-Type: application/json")
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return said(413, f"at most {LARGEST} bytes")
-        answered = await handler(body)
-        return web.Response(
-            status=answered.status, body=msgspec.json.encode(answered.body), content_type="application/json"
-        )
+        return written(await handler(body))
 
     return answer
+
+
+def read_with(reader: Reader, token: str | None) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        return written(reader(request.match_info["name"])) if allowed(request, token) else stranger()
+
+    return answer
+
+
+def written(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, body=msgspec.json.encode(answer.body), content_type="application/json")
+
+
+def allowed(request: web.Request, token: str | None) -> bool:
+    return token is None or hmac.compare_digest(said_token(request), token.encode())
 
 
 def said_token(request: web.Request) -> bytes:
@@ -65,6 +88,10 @@ def said_token(request: web.Request) -> bytes:
 
 def said(status: int, message: str) -> web.Response:
     return web.json_response({"message": message}, status=status)
+
+
+def stranger() -> web.Response:
+    return said(401, "send the token of the configuration: Authorization: Bearer …")
 
 
 def read(body: bytes, kind: type[Body]) -> Body | Answer:

@@ -30,6 +30,7 @@ from pipeline.telemetry import Telemetry
 FIRST_BACKOFF: Final = 1.0  # seconds
 LONGEST_BACKOFF: Final = 60.0
 MINUTES: Final = 24 * 60
+AWAY: Final = "judge_away"
 
 
 class Verdict(Struct, frozen=True):
@@ -111,6 +112,11 @@ class Judging:
     def skipped(self, reason: str) -> LedgerEntry:
         """The outcome where it is not asked."""
         return LedgerEntry(self.name, "skipped", reason, started_at=time_ns(), version=self.options.version)
+
+    def away(self) -> LedgerEntry:
+        """The outcome where nobody waits until its endpoint is back."""
+        failed = Evaluation(self.name.partition("/")[0], error_type=AWAY)
+        return LedgerEntry(self.name, "error", AWAY, (failed,), time_ns(), version=self.options.version)
 
     async def judge(self, exchange: Exchange) -> LedgerEntry:
         """Its outcome on this exchange: from memory, or by asking."""

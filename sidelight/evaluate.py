@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,7 @@ from sidelight.components import Components
 from sidelight.dataset import Dataset, exchange_of, mapping_of, read_dataset
 from sidelight.demo.report import progress
 from sidelight.evaluators import spawner
+from sidelight.judges import Panel, panel_of
 from sidelight.verdict import Judged, Verdict, write_json, write_junit
 from sidelight.verdict_table import print_verdict
 
@@ -39,7 +42,7 @@ async def evaluate_file(
     """
     dataset = read_dataset(file)
     mapping = mapping_of(dataset.columns, given)
-    if not components.evaluators:
+    if not components.evaluators and not components.judges:
         raise ConfigError("processors: there is no evaluator to ask; name one, or leave the section out for all")
     with progress(console, "rows", len(dataset.rows)) as advance:
         judged = await judge(dataset, mapping, settings, components, advance)
@@ -64,6 +67,11 @@ async def judge(
 
     def on_done(exchange: Exchange, entries: tuple[LedgerEntry, ...]) -> None:
         outcomes[exchange.id] = entries
+        if not components.judges:
+            advance(exchange)
+
+    async def ask(panel: Panel, exchange: Exchange) -> None:
+        outcomes[exchange.id] += await panel.judge(exchange)
         advance(exchange)
 
     options = settings.evaluation
@@ -81,6 +89,10 @@ async def judge(
         for exchange in exchanges:
             pool.submit(exchange)
         await pool.drained()
+    if components.judges:
+        async with AsyncExitStack() as stack:
+            panel = await panel_of(stack, settings, components.judges)
+            await asyncio.gather(*(ask(panel, exchange) for exchange in exchanges))
     return tuple(
         Judged(row.number, exchange, outcomes[exchange.id])
         for row, exchange in zip(dataset.rows, exchanges, strict=True)

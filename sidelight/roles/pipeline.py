@@ -21,7 +21,7 @@ import msgspec
 from config.load import settings_from
 from config.settings import Console, Settings
 from console.control import taking_orders
-from console.evaluations import evaluations_handler
+from console.evaluations import evaluations_handler, runs_reader
 from console.feedback import Key, Told, feedback_handler
 from exporters.measure import Measure
 from exporters.metrics_loop import MetricsLoop
@@ -33,11 +33,10 @@ from pipeline.contracts import MetricsPage
 from pipeline.delivery import Delivery
 from pipeline.errors import ConfigError
 from pipeline.judge_queue import JudgeQueue
-from pipeline.judging import Judging
 from pipeline.loop_lag import LoopLag
 from pipeline.proxy_counters import LEVELS, NAMES, SUMS
 from pipeline.queues import Durable, Memory, Queue
-from pipeline.records import EvaluatedExchange, LedgerEntry
+from pipeline.records import EvaluatedExchange, Exchange, LedgerEntry
 from pipeline.ring import HandOffFds, HandOffReader
 from pipeline.runner import Runner, Stages
 from pipeline.telemetry import Observation, Snapshot, Telemetry
@@ -47,12 +46,13 @@ from sidelight.dataset import Row, exchange_of
 from sidelight.description import Description
 from sidelight.evaluators import spawner
 from sidelight.health import health
+from sidelight.judges import Panel, at_work, memory_beside
 from sidelight.process import on_sigterm, read_lines, report, report_often, run_in_the_gaps, set_up_logging
 from sidelight.processes import Processes
 from sidelight.questions import Questions
+from sidelight.runs import Runs
 from store.backlog import Backlog
 from store.journal import Journal
-from store.judgements import Judgements
 from wire import exchanges_of
 
 EXPIRE_EVERY: Final = 600.0  # seconds
@@ -94,14 +94,18 @@ async def run(setup: dict[str, Any]) -> None:
         questions = Questions(runner.on_done)
         runner.pool = pool_for(settings, components, questions.on_done, telemetry)
         conditions["journal"] = [runner.journal_condition]
+        court = Court(settings, runner, journal, telemetry)
         if settings.console:
-            await stack.enter_async_context(take_orders(settings.console, runner, journal, questions, conditions))
+            runs = Runs()
+            stack.push_async_callback(runs.close)
+            orders = take_orders(settings.console, runner, journal, questions, court, runs, conditions)
+            await stack.enter_async_context(orders)
         observe(telemetry, sources, runner)
         observe_this_process(telemetry)
         telemetry.usage_lost.observe(description.lost)
         await stack.enter_async_context(runner.pool)
         await stack.enter_async_context(bounded_exit(runner))
-        court = await stack.enter_async_context(Court(settings, runner, journal, telemetry))
+        await stack.enter_async_context(court)
         await court.seat(components)
         await stack.enter_async_context(background(expire(journal, settings.store.retention)))
         await stack.enter_async_context(
@@ -254,10 +258,11 @@ class Court:
         self._runner = runner
         self._journal = journal
         self._telemetry = telemetry
-        self._memory = Judgements(f"{settings.store.path}.judgements")
+        self._memory = memory_beside(settings)
         self._always = AsyncExitStack()
         self._seated = AsyncExitStack()
         self._remembering = False
+        self.panel = Panel({})  # the same, for questions beside traffic
         telemetry.judge_pending.observe(
             lambda: [(count, (("judge", name),)) for name, count in runner.judges.pending.items()]
         )
@@ -275,8 +280,8 @@ class Court:
         if components.judges and not self._remembering:
             await self._always.enter_async_context(self._memory)
             self._remembering = True
-        judges = {name: await self._seated.enter_async_context(judge) for name, judge in components.judges.items()}
-        judgings = {name: Judging(name, judge, self._memory, self._telemetry) for name, judge in judges.items()}
+        judgings = await self._seated.enter_async_context(at_work(components.judges, self._memory, self._telemetry))
+        self.panel = Panel(judgings)
         queue = JudgeQueue(judgings, self._journal, self._runner.tell_late)
         self._runner.judges = await self._seated.enter_async_context(queue)
 
@@ -303,7 +308,13 @@ def reloader(
 
 
 def take_orders(
-    console: Console, runner: Runner, journal: Journal, questions: Questions, conditions: dict[str, list[Condition]]
+    console: Console,
+    runner: Runner,
+    journal: Journal,
+    questions: Questions,
+    court: Court,
+    runs: Runs,
+    conditions: dict[str, list[Condition]],
 ) -> AbstractAsyncContextManager[None]:
     """The control port: judgements of exchanges that have long been done, and questions to the evaluators."""
 
@@ -317,14 +328,19 @@ def take_orders(
         await runner.tell_late(EvaluatedExchange(known.exchange, (entry,), known.weight, known.kept, late=True))
         return "told"
 
+    def asked(fields: Mapping[str, Any]) -> Exchange:
+        return runner.stages.redact(exchange_of(Row(0, fields), {name: name for name in fields}))
+
     async def judge(fields: Mapping[str, Any]) -> tuple[LedgerEntry, ...]:
-        exchange = exchange_of(Row(0, fields), {name: name for name in fields})
-        return await questions.ask(runner.stages.redact(exchange), runner.pool)
+        return await questions.ask(asked(fields), runner.pool)
+
+    def start(fields: Mapping[str, Any]) -> str:
+        return runs.start(court.panel.judge(asked(fields)))
 
     conditions["console"] = [condition := Condition()]
     token = console.token.get_secret_value() if console.token else None
-    handlers = {"/v1/feedback": feedback_handler(tell), "/v1/evaluations": evaluations_handler(judge)}
-    return taking_orders(console.listen, token, handlers, condition)
+    handlers = {"/v1/feedback": feedback_handler(tell), "/v1/evaluations": evaluations_handler(judge, start)}
+    return taking_orders(console.listen, token, handlers, condition, {"/v1/evaluations": runs_reader(runs.look)})
 
 
 @asynccontextmanager

@@ -25,10 +25,14 @@ async def double(body: bytes) -> Answer:
     return order if isinstance(order, Answer) else Answer(200, {"twice": 2 * order.number})
 
 
+def spelled(name: str) -> Answer:
+    return Answer(200, {"number": name})
+
+
 @asynccontextmanager
 async def a_port(token: str | None = None) -> AsyncIterator[str]:
     (address,) = free_addresses(1)
-    async with taking_orders(address, token, {"/v1/double": double}, Condition()):
+    async with taking_orders(address, token, {"/v1/double": double}, Condition(), {"/v1/numbers": spelled}):
         yield f"http://{address}"
 
 
@@ -41,6 +45,19 @@ async def test_each_path_has_its_handler() -> None:
     async with a_port() as base:
         assert await post(f"{base}/v1/double", json={"number": 21}) == (200, {"twice": 42})
         assert (await post(f"{base}/v1/triple", json={"number": 21}))[0] == 404
+
+
+async def get(url: str, **headers: str) -> tuple[int, Any]:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_what_lies_below_a_path_can_be_read_with_the_token_where_one_is_set() -> None:
+    async with a_port() as base:
+        assert await get(f"{base}/v1/numbers/seven") == (200, {"number": "seven"})
+    async with a_port("secret") as base:
+        assert (await get(f"{base}/v1/numbers/seven"))[0] == 401
+        assert (await get(f"{base}/v1/numbers/seven", Authorization="Bearer secret"))[0] == 200
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'{"number": "x"}', b"[1]"])

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from sidelight.demo import free_addresses
 from tests.support.judge_endpoint import always, block, judge_endpoint, said
 from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.running import Running, a_tree, running, started, until
@@ -140,6 +141,36 @@ async def test_a_judge_that_fails_is_one_error_and_harms_nobody(
     assert [(outcome, why) for outcome, why, *_ in outcomes] == [("error", reason)]
     assert sums.balanced
     assert len(judge.bodies) <= 2
+
+
+async def test_judges_answer_questions_on_the_control_port_when_they_are_ready(
+    tmp_path: Path, constant: ScriptedUpstream
+) -> None:
+    (address,) = free_addresses(1)
+    question = {"query": QUESTION, "response": "Paris.", "judges": True}
+    url = f"http://{address}/v1/evaluations"
+    async with judge_endpoint(always(5)) as judge:
+        judge.held = asyncio.Event()
+        sections: dict[str, Any] = {"processors": {"judge": a_judge(judge.url)}, "console": {"listen": address}}
+        async with running(tmp_path, constant.url, **sections) as run, aiohttp.ClientSession() as session:
+            async with session.post(url, json=question) as answer:
+                told = await answer.json()
+            assert told["outcomes"]["refusal"]["outcome"] == "pass"
+            await judge.asked.wait()
+            async with session.get(f"{url}/{told['run']}") as answer:
+                assert await answer.json() == {"state": "running"}
+            judge.held.set()
+
+            async def done() -> bool:
+                async with session.get(f"{url}/{told['run']}") as answer:
+                    return bool((await answer.json())["state"] == "done")
+
+            await until(done)
+            async with session.get(f"{url}/{told['run']}") as answer:
+                outcomes = (await answer.json())["outcomes"]
+            ((exchanges,),) = await run.rows("SELECT COUNT(*) FROM exchange")
+    assert outcomes["judge"]["evaluations"][0]["score"] == 5.0
+    assert exchanges == 0
 
 
 async def test_a_judge_that_passes_through_sidelight_is_not_judged(tmp_path: Path) -> None:
