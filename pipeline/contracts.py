@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Protocol, runtime_checkable
 
 from pipeline.condition import Condition
-from pipeline.records import Capture, EvaluatedExchange, Evaluation, Exchange
+from pipeline.records import Capture, EvaluatedExchange, Evaluation, Exchange, LedgerEntry
 from pipeline.telemetry import Snapshot
 
 
@@ -48,6 +48,15 @@ class Processor(Protocol):
 
     def process(self, exchange: Exchange) -> Sequence[Evaluation]:
         """Say what you think; nothing (an empty sequence) when the exchange is none of your business."""
+        ...
+
+
+@runtime_checkable
+class Summary(Processor, Protocol):
+    """A processor that judges what the others said; it comes after all of them."""
+
+    def sum_up(self, entries: Sequence[LedgerEntry]) -> Sequence[Evaluation]:
+        """Of one exchange, by everybody else; instead of `process`."""
         ...
 
 

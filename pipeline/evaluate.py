@@ -56,14 +56,20 @@ class Heartbeat:
         return task, evaluator, since
 
 
-def judge(name: str, processor: Processor, exchange: Exchange, version: str | None = None) -> LedgerEntry:
-    """One evaluator's outcome on one exchange; an evaluator that raises has the outcome error."""
+def judge(
+    name: str,
+    processor: Processor,
+    exchange: Exchange,
+    version: str | None = None,
+    before: Sequence[LedgerEntry] = (),
+) -> LedgerEntry:
+    """One evaluator's outcome on one exchange, after those `before`; one that raises has the outcome error."""
     started_at = time_ns()
     if missing_input(processor.requires, exchange) is not None:
         return LedgerEntry(name, "skipped", "missing_input", started_at=started_at, version=version)
     began = monotonic_ns()
     try:
-        evaluations = tuple(map(bounded, transferable(processor.process(exchange)[:MAX_EVALUATIONS])))
+        evaluations = tuple(map(bounded, transferable(said(processor, exchange, before)[:MAX_EVALUATIONS])))
     except Exception as error:  # a guest's failure ends where the guest is called
         failed = Evaluation(name=name.partition("/")[0], error_type=type(error).__name__)
         return LedgerEntry(name, "error", failed.error_type, (failed,), started_at, monotonic_ns() - began, version)
@@ -73,6 +79,12 @@ def judge(name: str, processor: Processor, exchange: Exchange, version: str | No
     outcome = outcome_of(evaluations)
     reason = next((e.error_type for e in evaluations if e.error_type), None) if outcome == "error" else None
     return LedgerEntry(name, outcome, reason, evaluations, started_at, duration, version)
+
+
+def said(processor: Processor, exchange: Exchange, before: Sequence[LedgerEntry]) -> Sequence[Evaluation]:
+    sum_up = getattr(processor, "sum_up", None)  # a Summary; asking for the protocol itself would take microseconds
+    evaluations: Sequence[Evaluation] = processor.process(exchange) if sum_up is None else sum_up(before)
+    return evaluations
 
 
 def transferable(evaluations: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
@@ -102,7 +114,7 @@ def evaluate(
         for number, (name, processor) in enumerate(processors.items()):
             if name not in task.skip:
                 heartbeat.beat(index, number)
-                entries.append(judge(name, processor, task.exchange, versions.get(name)))
+                entries.append(judge(name, processor, task.exchange, versions.get(name), entries))
         results.append(entries)
     heartbeat.rest()
     return results

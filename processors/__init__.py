@@ -5,6 +5,8 @@ from __future__ import annotations
 from pipeline.contracts import Processor
 from processors.answer_relevancy import AnswerRelevancy
 from processors.canary import Canary
+from processors.citations import Citations
+from processors.code_syntax import CodeSyntax
 from processors.confidence import Confidence
 from processors.context import Context
 from processors.cost import Pricing
@@ -15,7 +17,9 @@ from processors.json_valid import JsonValid
 from processors.judge import Judge
 from processors.language import Language
 from processors.latency import Latency
+from processors.length import Length
 from processors.links import Links
+from processors.overall import Overall
 from processors.pii import Pii
 from processors.prompt_injection import PromptInjection
 from processors.readability import Readability
@@ -26,6 +30,7 @@ from processors.repetition import Repetition
 from processors.rules import Rules
 from processors.sample import Sample
 from processors.secrets import Secrets
+from processors.sentiment import Sentiment
 from processors.system_prompt_leak import SystemPromptLeak
 from processors.tool_arguments import ToolArguments
 from processors.toxicity import Toxicity
@@ -47,6 +52,10 @@ PROCESSORS: dict[str, type[Processor]] = {
     "language": Language,
     "readability": Readability,
     "links": Links,
+    "citations": Citations,
+    "code_syntax": CodeSyntax,
+    "length": Length,
+    "sentiment": Sentiment,
     "confidence": Confidence,
     "prompt_injection": PromptInjection,
     "indirect_injection": IndirectInjection,
@@ -54,6 +63,7 @@ PROCESSORS: dict[str, type[Processor]] = {
     "canary": Canary,
     "secrets": Secrets,
     "toxicity": Toxicity,
+    "overall": Overall,
 }
 JUDGES: dict[str, type[Judge]] = {"judge": Judge}  # who take their time, after the evaluators
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Final
 import orjson
 import re2
 
-from pipeline.records import Evaluation, Exchange, Message, text_of
+from pipeline.records import Evaluation, Exchange, Message, question_of, text_of
 from processors.context import READS
-from processors.prose import MAX_CHARACTERS, prose_of, question_of
+from processors.prose import MAX_CHARACTERS, prose_of
 
 DECLINED: Final = frozenset(("refusal", "content_filter"))  # what is then missing is the refusal's doing
 INVISIBLE: Final = " \t\r\n\v\f\xa0\u3000\u200b\u200c\u200d\u2060\ufeff"

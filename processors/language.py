@@ -11,9 +11,9 @@ from typing import ClassVar, Final
 
 import re2
 
-from pipeline.records import Evaluation, Exchange, Message, text_of
+from pipeline.records import Evaluation, Exchange, Message, question_of, text_of
 from processors.options import check_choice
-from processors.prose import MAX_CHARACTERS, prose_of, question_of
+from processors.prose import MAX_CHARACTERS, prose_of
 
 MIN_WORDS: Final = 20  # of an answer; fewer tell too little
 MIN_ASKED: Final = 5  # of a question, which is short by nature

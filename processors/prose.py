@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pipeline.records import Exchange, text_of
-
 MAX_CHARACTERS: Final = 20_000  # of a longer text the beginning is read
 FENCED: Final = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.DOTALL)
 INLINE: Final = re.compile(r"`[^`\n]*`")
@@ -47,9 +45,3 @@ def without_code(text: str) -> str:
 def sentences_of(prose: str) -> list[str]:
     """The sentences, list items and headings that have any letter."""
     return [sentence for sentence in SENTENCE_END.split(prose) if LETTER.search(sentence)]
-
-
-def question_of(exchange: Exchange) -> str:
-    """What the user said last."""
-    messages = exchange.input_messages
-    return next((text_of((each,)) for each in reversed(messages) if each.role == "user"), "")

@@ -1,6 +1,7 @@
 """How close is the answer to the one that was expected? By overlap alone: the same words, order, letters.
 
-Exact match and token F1 as SQuAD has them, ROUGE-L (Lin 2004), chrF (Popović 2015; letters 1 to 6, beta 2).
+Exact match and token F1 as SQuAD has them, BLEU (Papineni et al. 2002, smoothed as by Lin and Och 2004), ROUGE-L
+(Lin 2004), chrF (Popović 2015; letters 1 to 6, beta 2).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, log
 from typing import ClassVar
 
 from pipeline.records import Evaluation, Exchange, text_of
@@ -17,13 +19,14 @@ from processors.options import check_share
 MAX_WORDS = 1000  # of each side; ROUGE-L takes their product
 MAX_CHARACTERS = 8000
 LETTERS = 6
+WORDS = 4
 BETA = 2
 WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Compares the answer with the ground truth: exact match, token F1, ROUGE-L and chrF, each from 0 to 1."""
+    """Compares the answer with the ground truth: exact match, token F1, BLEU, ROUGE-L and chrF, from 0 to 1."""
 
     threshold: float | None = None  # of token F1; None: no verdict, only scores
 
@@ -41,6 +44,7 @@ class Reference:
         return (
             Evaluation("reference.f1", round(f1, 4), label),
             Evaluation("reference.exact", float(ours == theirs)),
+            Evaluation("reference.bleu", round(bleu(ours, theirs), 4)),
             Evaluation("reference.rouge_l", round(rouge_l(ours, theirs), 4)),
             Evaluation("reference.chrf", round(chrf(answer, expected), 4)),
         )
@@ -55,6 +59,25 @@ def token_f1(ours: Sequence[str], theirs: Sequence[str]) -> float:
     """Harmonic mean of the shares of words that both have."""
     common = sum((Counter(ours) & Counter(theirs)).values())
     return f_measure(common, len(ours), len(theirs))
+
+
+def bleu(ours: Sequence[str], theirs: Sequence[str]) -> float:
+    """Of one text, with one added to the counts of 2 to 4 words."""
+    if not ours or not theirs:
+        return float(ours == theirs)
+    logs = 0.0
+    for size in range(1, WORDS + 1):
+        mine, wanted = word_grams(ours, size), word_grams(theirs, size)
+        smooth = size > 1
+        common, total = sum((mine & wanted).values()) + smooth, sum(mine.values()) + smooth
+        if not common:
+            return 0.0
+        logs += log(common / total)
+    return exp(logs / WORDS + min(1 - len(theirs) / len(ours), 0.0))
+
+
+def word_grams(words: Sequence[str], size: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
 
 
 def f_measure(common: float, ours: int, theirs: int) -> float:

@@ -8,10 +8,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeAlias, get_args
 
-from pipeline.records import Evaluation, Exchange, text_of
+from pipeline.records import Evaluation, Exchange, question_of, text_of
 from processors.options import check_choice
 from processors.patterns import compiled
-from processors.prose import question_of
 
 Side = Literal["output", "input"]
 

@@ -12,7 +12,7 @@ from config.delivery import DeliveryOptions, delivery_options, own_options
 from config.load import suggestion
 from config.settings import Settings
 from exporters.content import may_tell
-from pipeline.contracts import Exporter, MetricsPage, Processor
+from pipeline.contracts import Exporter, MetricsPage, Processor, Summary
 from pipeline.errors import ConfigError
 from pipeline.inputs import INPUTS
 from pipeline.records import Exchange
@@ -113,7 +113,8 @@ def build_evaluators(processors: Mapping[str, Mapping[str, Any] | None]) -> dict
                 for identity, name in stages.items()
             )
         )
-    return build_all("processors", named, processors_for(named))
+    built = build_all("processors", named, processors_for(named))
+    return dict(sorted(built.items(), key=lambda each: isinstance(each[1], Summary)))  # they sum up the others
 
 
 def evaluators_among(processors: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:

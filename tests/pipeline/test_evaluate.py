@@ -159,3 +159,21 @@ def test_serving_answers_batch_after_batch_until_the_channel_closes() -> None:
     server.join(10)
     theirs.close()
     assert not server.is_alive()
+
+
+@dataclass(frozen=True)
+class Counting(Saying):
+    def sum_up(self, entries: Sequence[LedgerEntry]) -> Sequence[Evaluation]:
+        return (Evaluation("sum", float(len(entries)), ",".join(entry.outcome for entry in entries)),)
+
+
+def test_a_summary_is_told_what_those_before_it_said() -> None:
+    processors = {"a": Saying((Evaluation("a", 1.0, "pass"),)), "b": Saying(()), "sum": Counting(())}
+    (entries,) = evaluate(processors, [Task(an_exchange())], a_heartbeat())
+    assert entries[-1].evaluations == (Evaluation("sum", 2.0, "pass,skipped"),)
+
+
+def test_each_entry_says_the_version_of_its_evaluator() -> None:
+    processors = {"a": Saying((Evaluation("a", 1.0, "pass"),)), "b": NeedingText(())}
+    (entries,) = evaluate(processors, [Task(an_exchange(content="off"))], a_heartbeat(), {"a": "1", "b": "2+x"})
+    assert [entry.version for entry in entries] == ["1", "2+x"]

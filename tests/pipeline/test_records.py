@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import Capture, EvaluatedExchange, Evaluation, Exchange, Message, Part, outcome_of, text_of
+from pipeline.records import (
+    Capture,
+    EvaluatedExchange,
+    Evaluation,
+    Exchange,
+    Message,
+    Part,
+    outcome_of,
+    question_of,
+    text_of,
+)
 from pipeline.records import tool_calls_of as calls_in
 from tests.support.records import a_capture, an_evaluated_exchange, an_exchange, answer
 
@@ -76,3 +86,12 @@ def test_the_text_is_what_a_reader_sees() -> None:
 def test_tool_calls_come_in_order() -> None:
     first, second = Part("tool_call", name="a"), Part("tool_call", name="b")
     assert calls_in((answer("x", None, first), Message("assistant", (second,)))) == [first, second]
+
+
+def test_the_question_is_what_the_user_said_last() -> None:
+    messages = tuple(
+        Message(role, (Part("text", content=role + text),))
+        for role, text in (("user", "1"), ("user", "2"), ("assistant", "3"), ("tool", "4"))
+    )
+    assert question_of(an_exchange(input_messages=messages)) == "user2"
+    assert question_of(an_exchange(input_messages=messages[2:])) == ""

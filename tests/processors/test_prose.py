@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import Message, Part
-from processors.prose import MAX_CHARACTERS, prose_of, question_of, sentences_of
-from tests.support.records import an_exchange
+from processors.prose import MAX_CHARACTERS, prose_of, sentences_of
 
 
 @pytest.mark.parametrize(
@@ -48,15 +46,6 @@ def test_what_is_not_said_in_own_words_is_left_out(text: str, left: str) -> None
 )
 def test_sentences_and_list_items_are_counted(text: str, count: int) -> None:
     assert len(sentences_of(text)) == count
-
-
-def test_the_question_is_what_the_user_said_last() -> None:
-    messages = tuple(
-        Message(role, (Part("text", content=role + text),))
-        for role, text in (("user", "1"), ("user", "2"), ("assistant", "3"), ("tool", "4"))
-    )
-    assert question_of(an_exchange(input_messages=messages)) == "user2"
-    assert question_of(an_exchange(input_messages=messages[2:])) == ""
 
 
 @given(st.text())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import Evaluation
-from processors.reference import Reference, chrf, longest_common_subsequence, rouge_l, token_f1, words
+from processors.reference import Reference, bleu, chrf, longest_common_subsequence, rouge_l, token_f1, words
 from tests.support.records import an_exchange, answer
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f"]), max_size=30)
@@ -21,7 +22,7 @@ def judged(text: str, expected: str, **options: float) -> dict[str, Evaluation]:
 def test_the_same_answer_scores_one_by_every_measure() -> None:
     told = judged("Paris, of course.", "paris of course")
     assert {name: each.score_value for name, each in told.items() if name != "reference.chrf"} == {
-        "reference.f1": 1.0, "reference.exact": 1.0, "reference.rouge_l": 1.0,
+        "reference.f1": 1.0, "reference.exact": 1.0, "reference.bleu": 1.0, "reference.rouge_l": 1.0,
     }  # fmt: skip
     assert told["reference.chrf"].score_value > 0.6  # type: ignore[operator]
 
@@ -41,6 +42,20 @@ def test_nothing_in_common_scores_nothing() -> None:
 )
 def test_token_f1_is_squads(ours: str, theirs: str, expected: float) -> None:
     assert token_f1(words(ours), words(theirs)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ("the cat sat", "the cat sat down", (3 / 3 * 3 / 3 * 2 / 2 * 1 / 1) ** 0.25 * math.exp(1 - 4 / 3)),
+        ("a b c d", "a b x d", (3 / 4 * 2 / 4 * 1 / 3 * 1 / 2) ** 0.25),
+        ("a", "b", 0.0),
+        ("", "", 1.0),
+        ("a", "", 0.0),
+    ],
+)
+def test_bleu_agrees_with_values_worked_out_by_hand(ours: str, theirs: str, expected: float) -> None:
+    assert bleu(words(ours), words(theirs)) == pytest.approx(expected)
 
 
 def plain_lcs(ours: list[str], theirs: list[str]) -> int:
@@ -63,7 +78,12 @@ def test_the_longest_common_subsequence_is_the_textbooks(ours: list[str], theirs
 
 @given(WORDS, WORDS)
 def test_every_measure_is_between_zero_and_one(ours: list[str], theirs: list[str]) -> None:
-    for value in (token_f1(ours, theirs), rouge_l(ours, theirs), chrf(" ".join(ours), " ".join(theirs))):
+    for value in (
+        token_f1(ours, theirs),
+        bleu(ours, theirs),
+        rouge_l(ours, theirs),
+        chrf(" ".join(ours), " ".join(theirs)),
+    ):
         assert 0 <= value <= 1
 
 
