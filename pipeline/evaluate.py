@@ -110,7 +110,7 @@ def evaluate(
     """Every task's entries, in the processors' order."""
     results = []
     for index, task in enumerate(tasks):
-        entries = []
+        entries: list[LedgerEntry] = []
         for number, (name, processor) in enumerate(processors.items()):
             if name not in task.skip:
                 heartbeat.beat(index, number)
