@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -20,6 +22,7 @@ from config.settings import Settings
 from exporters.otlp import Otlp
 from pipeline.errors import ConfigError
 from sidelight import __version__
+from sidelight.calibrate import PASS_AT, Asked, calibrate_file
 from sidelight.components import build_components, with_defaults
 from sidelight.demo import run_demo
 from sidelight.doctor import examine
@@ -75,15 +78,29 @@ def parser() -> argparse.ArgumentParser:
 
     evaluate = verb(verbs, "evaluate", do_evaluate, "ask the evaluators about a file of questions and answers")
     evaluate.add_argument("file", metavar="FILE", help=".csv, .tsv, or .jsonl with an object a line")
-    evaluate.add_argument(
-        "--map", metavar="FIELD=COLUMN", action="append", default=[], help="which column is what, like response=Reply"
-    )
+    add_map(evaluate)
     evaluate.add_argument(
         "--min-pass-rate", metavar="SHARE", type=float, default=1.0, help="that each evaluator must reach (1.0)"
     )
     evaluate.add_argument("--json", metavar="FILE", help="write everything there, for programs")
     evaluate.add_argument("--junit", metavar="FILE", help="write JUnit's XML there, for CI")
     add_config(evaluate)
+
+    calibrate = verb(verbs, "calibrate", do_calibrate, "hold an evaluator against labels that people gave")
+    calibrate.add_argument("file", metavar="FILE", help=".csv, .tsv, or .jsonl with an object a line")
+    calibrate.add_argument(
+        "--evaluator", metavar="ID", required=True, help="whose verdicts; its id in the configuration"
+    )
+    calibrate.add_argument("--label", metavar="COLUMN", help="what people say (default: label, human, gold, rating, …)")
+    calibrate.add_argument(
+        "--score", metavar="COLUMN", help="what the evaluator said; without it, the evaluator is asked"
+    )
+    calibrate.add_argument(
+        "--pass-at", metavar="NUMBER", type=float, default=PASS_AT, help="the grade or score that is a pass (3)"
+    )
+    add_map(calibrate)
+    calibrate.add_argument("-o", "--out", metavar="FILE", help="write the calibration there, as JSON")
+    add_config(calibrate)
 
     status = verb(verbs, "status", do_status, "how the Sidelight that runs fares")
     status.add_argument("--health", metavar="HOST:PORT", help="its page (default: the configuration's service.health)")
@@ -104,6 +121,18 @@ def verb(verbs: Any, name: str, action: Callable[[argparse.Namespace], int], tex
 
 def add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", metavar="FILE", help=f"the configuration (default: {DEFAULT_FILE})")
+
+
+def add_map(command: argparse.ArgumentParser) -> None:
+    text = "which column is what, like response=Reply"
+    command.add_argument("--map", metavar="FIELD=COLUMN", action="append", default=[], help=text)
+
+
+def map_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """Field → column, as --map has it."""
+    if unclear := [pair for pair in arguments.map if "=" not in pair]:
+        raise ConfigError(*(f"--map {pair}: write FIELD=COLUMN, like response=Reply" for pair in unclear))
+    return dict(pair.partition("=")[::2] for pair in arguments.map)
 
 
 def tree_from(file: str) -> dict[str, Any]:
@@ -204,9 +233,7 @@ def do_evaluate(arguments: argparse.Namespace) -> int:
     """0 when every pass rate is reached, 1 when not."""
     if not 0 <= arguments.min_pass_rate <= 1:
         raise ConfigError("--min-pass-rate: give a share from 0 to 1")
-    given = dict(pair.partition("=")[::2] for pair in arguments.map)
-    if unclear := [pair for pair in arguments.map if "=" not in pair]:
-        raise ConfigError(*(f"--map {pair}: write FIELD=COLUMN, like response=Reply" for pair in unclear))
+    given = map_of(arguments)
     settings = settings_or_defaults(arguments)
     passed = asyncio.run(
         evaluate_file(
@@ -221,6 +248,22 @@ def do_evaluate(arguments: argparse.Namespace) -> int:
         )
     )
     return 0 if passed else 1
+
+
+def do_calibrate(arguments: argparse.Namespace) -> int:
+    """0 when the evaluator is calibrated, 1 when not."""
+    if not isfinite(arguments.pass_at):
+        raise ConfigError("--pass-at: give a number")
+    asked = Asked(
+        file=Path(arguments.file),
+        evaluator=arguments.evaluator,
+        label=arguments.label,
+        score=arguments.score,
+        given=map_of(arguments),
+        pass_at=arguments.pass_at,
+        out=Path(arguments.out) if arguments.out else None,
+    )
+    return 0 if calibrate_file(asked, settings_or_defaults(arguments), datetime.now(UTC), Console()) else 1
 
 
 def do_status(arguments: argparse.Namespace) -> int:
