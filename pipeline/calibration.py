@@ -15,12 +15,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pipeline.errors import ConfigError
+from pipeline.records import CalibrationState
 
 ENOUGH: Final = 50  # labels
 GOOD: Final = 0.6  # of κ
 SURE: Final = 1.96  # standard deviations on either side: 95 of 100
 
-State: TypeAlias = Literal["calibrated", "uncalibrated", "drifted"]
+State: TypeAlias = CalibrationState
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Coefficient: TypeAlias = Annotated[float, Meta(ge=-1, le=1)]

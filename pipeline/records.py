@@ -17,7 +17,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]  # order, case and duplicates a
 
 FEEDBACK = "feedback/"  # begins the evaluator's id of what came in later; no exchange owes any of it
 Outcome = Literal["pass", "fail", "scored", "error", "skipped"]
-Calibration = Literal["calibrated", "uncalibrated", "drifted"]
+CalibrationState = Literal["calibrated", "uncalibrated", "drifted"]
 SkipReason = Literal["filtered", "sampled_out", "budget", "queue_full", "missing_input", "window", "cached"]
 
 
@@ -284,7 +284,7 @@ class LedgerEntry(Struct, frozen=True, omit_defaults=True):
     version: str | None = None  # of the evaluator; the same version says the same of the same exchange
     weight: float | None = None  # how many exchanges the outcome stands for; None: as many as its exchange
     cost: float | None = None  # US dollars that the judgement itself cost, as far as known
-    calibration: Calibration | None = None  # of a judge: is there proof that it agrees with people?
+    calibration: CalibrationState | None = None  # of a judge: is there proof that it agrees with people?
 
 
 class Owed(Struct, frozen=True):

@@ -15,7 +15,7 @@ def version_of(processor: Any) -> str:
     `2+3fa9c1d2` is the second edition with options of one's own.
     """
     edition = str(getattr(processor, "version", "1"))
-    own = {name: value for name, value, default in options_of(processor) if value != default}
+    own = {name: plain(value) for name, value, default in options_of(processor) if plain(value) != plain(default)}
     return f"{edition}+{digest_of(own)[:8]}" if own else edition
 
 
@@ -36,5 +36,9 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 
 def digest_of(value: Any) -> str:
     """Of anything that JSON can say; hex, the same in every process and whatever the order of keys."""
-    plain = msgspec.to_builtins(value, str_keys=True, enc_hook=str)
-    return sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
+    return sha256(msgspec.json.encode(plain(value), order="deterministic")).hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """As JSON can say it; of a secret no more than that it is one."""
+    return msgspec.to_builtins(value, str_keys=True, enc_hook=str, order="deterministic")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
 
@@ -19,8 +20,9 @@ from pydantic import SecretStr
 
 from config.settings import Duration, Url
 from pipeline.budget import Limit, Spend
+from pipeline.calibration import Calibration, load
 from pipeline.judging import Hours, Verdict
-from pipeline.records import Calibration, EvaluatedExchange, Evaluation, Exchange
+from pipeline.records import CalibrationState, EvaluatedExchange, Evaluation, Exchange
 from pipeline.versions import digest_of
 from processors.cost import Price
 from processors.judge_answer import Said, evaluation_of, expected_score, how_to_answer, preference, read, schema_of
@@ -84,10 +86,12 @@ class Judge:
     hours: str | None = None  # UTC, like 22:00-06:00: when it is asked
     max_wait: Duration = 86_400.0  # for its hours, or for an endpoint that is away
     queue: int = 10_000  # exchanges that may wait
+    calibration: str | None = None  # a file that `sidelight calibrate` wrote
 
     rubrics: tuple[Rubric, ...] = field(init=False, metadata={"option": False})
     limits: tuple[Limit, ...] = field(init=False, metadata={"option": False})
     open: Hours | None = field(init=False, metadata={"option": False})
+    calibrated: Calibration | None = field(init=False, repr=False, compare=False, metadata={"option": False})
     endpoint: Endpoint = field(init=False, repr=False, compare=False, metadata={"option": False})
 
     def __post_init__(self) -> None:
@@ -111,6 +115,7 @@ class Judge:
         object.__setattr__(self, "open", Hours.parse(self.hours) if self.hours else None)
         if any(limit.unit == "USD" for limit in self.limits) and self._price() is None:
             raise ValueError(f"the price of {self.model!r} is not known, so no budget in USD can be kept; give price")
+        object.__setattr__(self, "calibrated", load(Path(self.calibration)) if self.calibration else None)
         if self.url is not None:
             self.ask_at(self.url, {})
 
@@ -136,9 +141,9 @@ class Judge:
         return tuple(dict.fromkeys(name for rubric in self.rubrics for name in rubric.requires))
 
     @property
-    def calibration_state(self) -> Calibration:
+    def calibration_state(self) -> CalibrationState:
         """Is there proof that this version agrees with people?"""
-        return "uncalibrated"
+        return self.calibrated.state_for(self.version) if self.calibrated else "uncalibrated"
 
     @property
     def version(self) -> str:

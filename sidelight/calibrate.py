@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
 from rich.console import Console
 
-from config.build import option_names
 from config.load import suggestion
 from config.settings import Settings
 from pipeline.calibration import State, load, save
-from pipeline.contracts import Processor
 from pipeline.errors import ConfigError
 from pipeline.records import LedgerEntry
+from pipeline.versions import version_of as edition_of
 from sidelight.calibration_table import print_calibration
-from sidelight.components import build_components, build_evaluators, evaluators_among
+from sidelight.components import build_components, build_evaluators, build_judges, evaluators_among, judges_among
 from sidelight.dataset import Dataset, Problem, mapping_of, read_dataset
 from sidelight.demo.report import progress
 from sidelight.evaluate import judge
@@ -66,8 +63,8 @@ def calibrate_file(asked: Asked, settings: Settings, made_at: datetime, console:
 
 
 def alone(settings: Settings, asked: Asked) -> Settings:
-    """Without the other evaluators, who are not asked. With a column of scores nobody is, so any name will do."""
-    evaluators = evaluators_among(settings.processors)
+    """Without the others, who are not asked. With a column of scores nobody is, so any name will do."""
+    evaluators = evaluators_among(settings.processors) | judges_among(settings.processors)
     if asked.evaluator not in evaluators and asked.score is None:
         raise ConfigError(
             f"--evaluator {asked.evaluator}: the configuration has none of this id; "
@@ -79,16 +76,12 @@ def alone(settings: Settings, asked: Asked) -> Settings:
 
 
 def version_of(identity: str, settings: Settings) -> str | None:
-    """None: it is not in the configuration."""
+    """As each of its results says it; None: it is not in the configuration."""
+    judge = build_judges(settings).get(identity)
+    if judge is not None:
+        return judge.version
     evaluator = build_evaluators(settings.processors).get(identity)
-    return None if evaluator is None else fingerprint(evaluator)
-
-
-def fingerprint(evaluator: Processor) -> str:
-    """Its kind, its options and, where it names one, its `version`: with another one it judges otherwise."""
-    options = {name: getattr(evaluator, name) for name in option_names(type(evaluator))}
-    told = (type(evaluator).__name__, getattr(evaluator, "version", None), options)
-    return blake2b(msgspec.json.encode(told, enc_hook=str, order="deterministic"), digest_size=8).hexdigest()
+    return None if evaluator is None else edition_of(evaluator)
 
 
 def state_before(asked: Asked, version: str | None) -> State:

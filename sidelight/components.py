@@ -126,12 +126,18 @@ def evaluators_among(processors: Mapping[str, Mapping[str, Any] | None]) -> dict
     }
 
 
+def judges_among(processors: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    """Those of the section who take their time."""
+    return {
+        identity: dict(options or {})
+        for identity, options in processors.items()
+        if identity.partition("/")[0] in JUDGES
+    }
+
+
 def build_judges(settings: Settings) -> dict[str, Judge]:
     """The judges, by id; one that asks an upstream knows where that is."""
-    named = {
-        identity: options for identity, options in settings.processors.items() if identity.partition("/")[0] in JUDGES
-    }
-    judges = build_all("processors", named, JUDGES)
+    judges = build_all("processors", judges_among(settings.processors), JUDGES)
     upstreams = settings.proxy.upstreams
     problems = [
         f"processors.{name}.upstream: there is no upstream {judge.upstream!r}; "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from pydantic import SecretStr
+
 from pipeline.versions import digest_of, version_of
 
 
@@ -41,7 +43,31 @@ def test_the_digest_does_not_hang_on_the_order_of_keys() -> None:
 
 
 def test_what_is_no_dataclass_has_a_version_too() -> None:
-    class Odd:
+    class Bare:
         version = "7"
 
-    assert version_of(Odd()) == "7"
+    assert version_of(Bare()) == "7"
+
+
+KEY = SecretStr("k")
+
+
+@dataclass(frozen=True)
+class Odd:
+    """As a plug-in may be: a secret, a set and a version."""
+
+    key: SecretStr = KEY
+    rubrics: frozenset[str] = frozenset(("kind", "short", "true"))
+
+    version: str = "1"
+
+    requires = ()
+
+    def process(self, exchange: object) -> tuple[()]:
+        return ()
+
+
+def test_an_evaluator_with_other_options_or_of_another_version_is_another() -> None:
+    assert version_of(Odd()) == version_of(Odd(rubrics=frozenset(("true", "short", "kind"))))
+    assert version_of(Odd()) == version_of(Odd(key=SecretStr("another")))
+    assert len({version_of(each) for each in (Odd(), Odd(rubrics=frozenset()), Odd(version="2"))}) == 3

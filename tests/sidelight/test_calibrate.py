@@ -7,16 +7,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from pipeline.calibration import load
+from pipeline.versions import version_of
 from processors.refusal import Refusal
-from sidelight.calibrate import fingerprint
 
 pytestmark = pytest.mark.e2e
 
@@ -75,8 +73,8 @@ def test_the_evaluator_is_run_and_what_it_is_worth_is_told_and_written(tmp_path:
     assert found.cohen_kappa.value == pytest.approx((50 / 52 - 1400 / 2704) / (1 - 1400 / 2704), abs=1e-4)
     assert found.scores is not None
     assert not found.scores.higher_is_better  # a refusal's score says how surely it is one
-    assert (found.state, found.state_for(fingerprint(Refusal(0.5)))) == ("calibrated", "calibrated")
-    assert found.state_for(fingerprint(Refusal(0.7))) == "uncalibrated"
+    assert (found.state, found.state_for(version_of(Refusal(0.5)))) == ("calibrated", "calibrated")
+    assert found.state_for(version_of(Refusal(0.7))) == "uncalibrated"
     assert "They differ in 2 rows: 51–52." in run.stdout
     assert "Calibrated: refusal" in run.stdout
     assert "canteen" not in run.stdout + (tmp_path / "refusal.json").read_text()
@@ -116,7 +114,7 @@ def test_a_column_of_scores_needs_neither_the_evaluator_nor_the_answers(tmp_path
 def test_scores_of_an_evaluator_in_the_configuration_are_of_its_version(tmp_path: Path) -> None:
     file = a_file(tmp_path, ["label", "said"], [("pass", "pass"), ("fail", "fail")] * 30)
     assert calibrate(tmp_path, str(file), "--evaluator", "refusal", "--score", "said", "-o", "out.json").returncode == 0
-    assert load(tmp_path / "out.json").evaluator_version == fingerprint(Refusal(0.5))
+    assert load(tmp_path / "out.json").evaluator_version == version_of(Refusal(0.5))
 
 
 def test_shares_are_a_pass_from_where_somebody_says(tmp_path: Path) -> None:
@@ -158,28 +156,3 @@ def test_the_calibration_of_another_evaluator_is_not_written_over(tmp_path: Path
 def test_a_column_without_labels_is_told_before_the_evaluator_is_asked(tmp_path: Path) -> None:
     run = calibrate(tmp_path, str(an_evaluated_file(tmp_path)), "--evaluator", "refusal", "--label", "answer")
     assert (run.returncode, "answer: no label in this column is a word" in run.stderr) == (2, True)
-
-
-KEY = SecretStr("k")
-
-
-@dataclass(frozen=True)
-class Judge:
-    """As a plug-in may be: a secret, a set and a version."""
-
-    key: SecretStr = KEY
-    rubrics: frozenset[str] = frozenset(("kind", "short", "true"))
-
-    version: str = "1"
-
-    requires = ()
-
-    def process(self, exchange: object) -> tuple[()]:
-        return ()
-
-
-def test_an_evaluator_with_other_options_or_of_another_version_is_another() -> None:
-    assert fingerprint(Judge()) == fingerprint(Judge(rubrics=frozenset(("true", "short", "kind"))))
-    assert fingerprint(Judge()) == fingerprint(Judge(key=SecretStr("another")))
-    assert len({fingerprint(each) for each in (Judge(), Judge(rubrics=frozenset()), Judge(version="2"))}) == 3
-    assert fingerprint(Refusal()) == fingerprint(Refusal(0.5)) != fingerprint(Refusal(0.6))
