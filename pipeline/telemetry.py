@@ -292,8 +292,9 @@ class Telemetry(Instruments):
 
     The sums: proxy.requests + proxy.capture_parts = capture.offered + proxy.active_requests; capture.offered =
     exchange.accepted + capture.refused + what is in the hand-off; exchange.accepted = exchange.done +
-    journal.pending; every done exchange has one evaluation.outcomes for each evaluator; and for each exporter, what was
-    offered + restored = sent + send_failed + enqueue_failed + queue_size.
+    journal.pending; every done exchange has one evaluation.outcomes for each evaluator, or a judge owes it
+    (judge.pending); and for each exporter, what was offered + restored = sent + send_failed + enqueue_failed +
+    queue_size.
     """
 
     def __init__(self) -> None:

@@ -46,6 +46,7 @@ class AnswerRelevancy:
     threshold: float = 0.1  # fails below this score
 
     requires: ClassVar[tuple[str, ...]] = ("response_text", "success")
+    scale: ClassVar[str] = "0 off the subject … 1"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

@@ -23,6 +23,7 @@ class Canary:
     planted: tuple[str, ...] = field(default=(), repr=False)  # what must never come out; none: nothing is judged
 
     requires: ClassVar[tuple[str, ...]] = ("content",)
+    scale: ClassVar[str] = "number of strings"
 
     def __post_init__(self) -> None:
         for position, string in enumerate(self.planted):

@@ -28,6 +28,7 @@ class Citations:
     needed: bool = False  # an answer without any fails
 
     requires: ClassVar[tuple[str, ...]] = ("response_text", "context", "success")
+    scale: ClassVar[str] = "share that lead to a document"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)
@@ -44,6 +45,8 @@ class Citations:
 
 def citations_in(text: str) -> Iterator[int]:
     """Every number that is cited, as often as it is; of a range both ends and all between them."""
+    if "[" not in text and "【" not in text:
+        return
     for match in CITED.finditer(without_code(text[:MAX_CHARACTERS])):
         for piece in PIECE.finditer(match[1]):
             first, last = int(piece[1]), int(piece[2] or piece[1])

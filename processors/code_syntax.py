@@ -46,6 +46,7 @@ class CodeSyntax:
     threshold: float = 1.0  # fails when a smaller share parses
 
     requires: ClassVar[tuple[str, ...]] = ("response_text", "whole_response")
+    scale: ClassVar[str] = "share of blocks that parse"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

@@ -51,6 +51,7 @@ class Confidence:
     max_hedging: float | None = None  # fails above; None: no judgement
 
     requires: ClassVar[tuple[str, ...]] = ("response_text",)
+    scale: ClassVar[str] = "share of sentences that hedge"
 
     def __post_init__(self) -> None:
         if self.max_hedging is not None:

@@ -58,6 +58,7 @@ class Empty:
     placeholders: bool = True  # look for placeholders, too
 
     requires: ClassVar[tuple[str, ...]] = ("content", "success", "whole_response")
+    scale: ClassVar[str] = "share of choices that say nothing"
 
     def process(self, exchange: Exchange) -> Sequence[Evaluation]:
         if not _should_say_something(exchange):

@@ -69,6 +69,7 @@ class IndirectInjection:
     all_turns: bool = False  # look at every tool's result, not only at those since the last answer
 
     requires: ClassVar[tuple[str, ...]] = ("content",)
+    scale: ClassVar[str] = "0 … 1 sure"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

@@ -27,6 +27,7 @@ class JsonValid:
     threshold: float = 1.0  # fails when a smaller share of the choices is valid
 
     requires: ClassVar[tuple[str, ...]] = ("response_text", "whole_response")
+    scale: ClassVar[str] = "share of choices that are valid"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

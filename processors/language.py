@@ -159,6 +159,7 @@ class Language:
     expected: str | None = None  # the language it should be in, such as "de"; None: that of the question
 
     requires: ClassVar[tuple[str, ...]] = ("response_text",)
+    scale: ClassVar[str] = "share of choices in the right language"
 
     def __post_init__(self) -> None:
         if self.expected is not None:

@@ -22,6 +22,7 @@ class Latency:
     min_tokens_per_second: float | None = 5.0  # output tokens in each second after the first content; streams
 
     requires: ClassVar[tuple[str, ...]] = ("genai", "times")
+    scale: ClassVar[str] = "seconds; tokens per second"
 
     def __post_init__(self) -> None:
         check_limit("max_duration", self.max_duration, "seconds")

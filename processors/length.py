@@ -18,6 +18,7 @@ class Length:
     max_words: int | None = None  # fails above
 
     requires: ClassVar[tuple[str, ...]] = ("response_text",)
+    scale: ClassVar[str] = "words"
 
     def __post_init__(self) -> None:
         check_limit("min_words", self.min_words, "words")

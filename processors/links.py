@@ -32,6 +32,7 @@ class Links:
     threshold: float = 1.0  # fails when a smaller share of the addresses is right
 
     requires: ClassVar[tuple[str, ...]] = ("response_text",)
+    scale: ClassVar[str] = "share of addresses that are right"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

@@ -19,6 +19,7 @@ class Overall:
     threshold: float | None = None  # fails below this score; None: the score without a judgement
 
     requires: ClassVar[tuple[str, ...]] = ()
+    scale: ClassVar[str] = "0 … 1 all passed"
 
     def __post_init__(self) -> None:
         for name, weight in self.weights.items():

@@ -18,6 +18,7 @@ class Pii:
     threshold: int = 1  # fails at this many findings
 
     requires: ClassVar[tuple[str, ...]] = ("genai",)
+    scale: ClassVar[str] = "number of findings"
 
     def __post_init__(self) -> None:
         check_findings(self.side, self.threshold)

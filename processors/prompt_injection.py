@@ -21,6 +21,7 @@ class PromptInjection:
     all_turns: bool = False  # look at every message of the user's, not only at the last
 
     requires: ClassVar[tuple[str, ...]] = ("content",)
+    scale: ClassVar[str] = "0 … 1 sure"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

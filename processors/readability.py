@@ -38,6 +38,7 @@ class Readability:
     max_grade: float | None = None  # fails above; None: no judgement
 
     requires: ClassVar[tuple[str, ...]] = ("response_text",)
+    scale: ClassVar[str] = "Flesch reading ease; school grade"
 
     def __post_init__(self) -> None:
         check_limit("max_grade", self.max_grade, "school years")

@@ -31,6 +31,7 @@ class Reference:
     threshold: float | None = None  # of token F1; None: no verdict, only scores
 
     requires: ClassVar[tuple[str, ...]] = ("response_text", "ground_truth")
+    scale: ClassVar[str] = "0 … 1 the same"
 
     def __post_init__(self) -> None:
         if self.threshold is not None:

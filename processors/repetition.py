@@ -28,6 +28,7 @@ class Repetition:
     threshold: float = 0.5  # fails at this score
 
     requires: ClassVar[tuple[str, ...]] = ("response_text",)
+    scale: ClassVar[str] = "0 … 1 repeats itself"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

@@ -65,9 +65,13 @@ class Rubric:
         """Inputs without which there is nothing to judge."""
         return tuple(dict.fromkeys(INPUTS[name] for name in self.shows))
 
+    @property
+    def bound(self) -> float:
+        """The last score that passes."""
+        return self.pass_at if self.pass_at is not None else (3.0 if self.kind == "levels" else 0.5)
+
     def passes(self, score: float) -> bool:
-        bound = self.pass_at if self.pass_at is not None else (3.0 if self.kind == "levels" else 0.5)
-        return score <= bound if self.lower_is_better else score >= bound
+        return score <= self.bound if self.lower_is_better else score >= self.bound
 
 
 def names() -> tuple[str, ...]:

@@ -49,6 +49,7 @@ class Rules:
     ignore_case: bool = True  # of all but the patterns, where (?i) does
 
     requires: ClassVar[tuple[str, ...]] = ("content",)
+    scale: ClassVar[str] = "share of rules kept"
 
     def __post_init__(self) -> None:
         check_choice("side", self.side, get_args(Side))

@@ -20,6 +20,7 @@ class Secrets:
     kinds: tuple[str, ...] = SECRET_KINDS  # which findings are secrets; a kind of one's own can be one, too
 
     requires: ClassVar[tuple[str, ...]] = ("genai",)
+    scale: ClassVar[str] = "number of findings"
 
     def __post_init__(self) -> None:
         check_findings(self.side, self.threshold)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+import re2
+
 from pipeline.records import Evaluation, Exchange, question_of
 from processors.prose import prose_of
 
@@ -28,9 +30,7 @@ def phrases(words: str) -> str:
     return "|".join(re.escape(word) for word in "".join(words.split("\n")).split("|"))
 
 
-MOOD: Final = re.compile(
-    rf"{NOT}\b(?:(?P<annoyed>{phrases(ANNOYED)})|(?P<content>{phrases(CONTENT)}))\b", re.IGNORECASE
-)
+MOOD: Final = re2.compile(rf"(?i){NOT}\b(?:(?P<annoyed>{phrases(ANNOYED)})|(?P<content>{phrases(CONTENT)}))\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Sentiment:
     threshold: float | None = None  # fails below this score; None: the value without a judgement
 
     requires: ClassVar[tuple[str, ...]] = ("question",)
+    scale: ClassVar[str] = "-1 annoyed … 1 content"
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not -1 <= self.threshold <= 1:
@@ -59,7 +60,7 @@ def moods_of(text: str) -> tuple[int, int]:
     """(content, annoyed) words and phrases; a negated one counts as the other."""
     content = annoyed = 0
     for match in MOOD.finditer(prose_of(text).replace("’", "'")):
-        if bool(match["content"]) != bool(match["not"]):
+        if bool(match.group("content")) != bool(match.group("not")):
             content += 1
         else:
             annoyed += 1

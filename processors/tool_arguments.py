@@ -21,6 +21,7 @@ class ToolArguments:
     threshold: float = 1.0  # fails when a smaller share of the calls is valid
 
     requires: ClassVar[tuple[str, ...]] = ("tool_calls", "whole_response")
+    scale: ClassVar[str] = "share of calls that are right"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

@@ -187,6 +187,7 @@ class Toxicity:
     side: Side = "output"  # output, input (the user's last message) or both
 
     requires: ClassVar[tuple[str, ...]] = ("content",)
+    scale: ClassVar[str] = "0 … 1 severe"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

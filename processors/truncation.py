@@ -17,6 +17,7 @@ class Truncation:
     threshold: float = 0.0  # fails when a larger share of the choices is cut
 
     requires: ClassVar[tuple[str, ...]] = ("genai",)
+    scale: ClassVar[str] = "share of choices cut"
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)

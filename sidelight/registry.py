@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -22,6 +23,15 @@ def processors_for(identities: Iterable[str]) -> dict[str, type[Processor]]:
 def exporters_for(identities: Iterable[str]) -> dict[str, type[Exporter | MetricsPage]]:
     """The shipped exporters and the plug-ins among these ids."""
     return dict(EXPORTERS) | plugins(EXPORTER_PLUGINS, identities)
+
+
+def every_plugin(group: str) -> dict[str, Any]:
+    """All that are installed and can be loaded; imports them."""
+    found = {}
+    for point in entry_points(group=group):
+        with suppress(Exception):  # one that is broken hides no other; a configuration that names it says why
+            found[point.name] = point.load()
+    return found
 
 
 def plugins(group: str, identities: Iterable[str]) -> dict[str, Any]:

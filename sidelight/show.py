@@ -16,8 +16,13 @@ from rich.text import Text
 from config.build import option_names
 from config.settings import Settings, Store
 from exporters import EXPORTERS
-from processors import PROCESSORS, STAGES
+from pipeline.contracts import Processor
+from pipeline.versions import version_of
+from processors import JUDGES, PROCESSORS, STAGES
+from processors.rubric import names, shipped
 from sidelight.components import Components, build_components
+from sidelight.price_tag import a_kilobyte_each, microseconds
+from sidelight.registry import EXPORTER_PLUGINS, PROCESSOR_PLUGINS, every_plugin
 from wire import SPLICED_FORMATS, WIRE_FORMATS
 
 REDACTED: Final = "[redacted]"
@@ -26,27 +31,76 @@ STORE: Final = "Keeps exchanges and outcomes in one SQLite file; there in any ca
 
 def list_components(console: Console) -> None:
     """Every component that ships, with its options and their defaults."""
+    console.print(evaluators_table())
+    console.print()
     families: dict[str, Mapping[str, Any]] = {
-        "processors": {**STAGES, **PROCESSORS},
-        "exporters": EXPORTERS,
+        "judges": JUDGES,
+        "stages": STAGES,
+        "exporters": {**EXPORTERS, **every_plugin(EXPORTER_PLUGINS)},
     }
     for family, registry in families.items():
-        table = Table(title=family, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        table.add_column("type", no_wrap=True)
-        table.add_column("what it does")
-        table.add_column("options")
+        table = a_table(family, "type", "what it does", "options")
         for name, kind in registry.items():
             table.add_row(name, Text(first_line(kind.__doc__)), Text(", ".join(options_of(kind))))
         if family == "exporters":
             table.add_row("store", STORE, Text(", ".join(settings_of_store())))
         console.print(table)
         console.print()
+    console.print(rubrics_table())
+    console.print()
     console.print("[bold]wire formats[/bold]")
     for wire_format in WIRE_FORMATS:
         console.print(f"{wire_format.name}: {first_line(type(wire_format).__doc__)}", highlight=False)
     console.print("\n[bold]wire formats of WebSockets[/bold], found by their paths alone", highlight=False)
     for spliced in SPLICED_FORMATS:
         console.print(f"{spliced.name}: {first_line(type(spliced).__doc__)}", highlight=False)
+
+
+def a_table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0)
+    return table
+
+
+def evaluators_table() -> Table:
+    """Those that ship and those that are installed; what each costs is measured now."""
+    table = a_table(
+        "evaluators (us: of CPU, here, for a question and an answer of a kilobyte each)",
+        "type", "what it does", "needs", "scale", "version", "us", "options",
+    )  # fmt: skip
+    exchange = a_kilobyte_each()
+    for name, kind in {**PROCESSORS, **every_plugin(PROCESSOR_PLUGINS)}.items():
+        processor = as_shipped(kind)
+        price = None if processor is None else microseconds(processor, exchange)
+        table.add_row(
+            name,
+            Text(first_line(kind.__doc__)),
+            ", ".join(kind.requires),
+            Text(getattr(kind, "scale", "")),
+            Text(version_of(processor) if processor is not None else ""),
+            "" if price is None else f"{price:.3g}",
+            Text(", ".join(options_of(kind))),
+        )
+    return table
+
+
+def as_shipped(kind: type[Processor]) -> Processor | None:
+    """With its defaults; None where it has options that somebody has to give."""
+    try:
+        return kind()
+    except (TypeError, ValueError):
+        return None
+
+
+def rubrics_table() -> Table:
+    """What the judges can be asked by name."""
+    table = a_table("rubrics of the judges", "name", "what is asked", "needs", "scale", "passes")
+    for rubric in map(shipped, names()):
+        scale = f"{min(rubric.levels)}-{max(rubric.levels)}" if rubric.levels else "0-1"
+        passes = f"{'up to' if rubric.lower_is_better else 'from'} {rubric.bound:g}"
+        table.add_row(rubric.name, Text(rubric.asks), ", ".join(rubric.requires), scale, passes)
+    return table
 
 
 def first_line(docstring: str | None) -> str:
@@ -56,7 +110,11 @@ def first_line(docstring: str | None) -> str:
 def options_of(kind: Any) -> list[str]:
     """`threshold=0.5`, … from the fields of a component's dataclass."""
     fields = [field for field in dataclasses.fields(kind) if field.name in option_names(kind)]
-    return [f"{field.name}={as_yaml(default_of(field))}" for field in fields]
+    return [field.name if has_no_default(field) else f"{field.name}={as_yaml(default_of(field))}" for field in fields]
+
+
+def has_no_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def settings_of_store() -> list[str]:
@@ -81,6 +139,7 @@ def print_config(settings: Settings) -> str:
     tree = settings.model_dump(mode="json")
     store = tree.pop("store") | {"content": settings.store.content or components.redact.content}
     stages = {name: getattr(components, name) for name in STAGES} | dict(components.evaluators)
+    stages |= dict(components.judges)
     tree["processors"] = {name: options_in_effect(component) for name, component in stages.items()}
     exporters = {
         name: options_in_effect(component) | delivery_in_effect(components, name)
