@@ -17,13 +17,14 @@ import uvloop
 from rich.console import Console
 
 from config.build import build_one
-from config.load import load, settings_from
-from config.settings import Settings
+from config.load import load, settings_from, suggestion
+from config.settings import Settings, parse_duration
 from exporters.otlp import Otlp
 from pipeline.errors import ConfigError
 from sidelight import __version__
+from sidelight.backfill import backfill
 from sidelight.calibrate import PASS_AT, Asked, calibrate_file
-from sidelight.components import build_components, with_defaults
+from sidelight.components import build_components, evaluators_among, judges_among, with_defaults
 from sidelight.demo import run_demo
 from sidelight.doctor import examine
 from sidelight.evaluate import evaluate_file
@@ -101,6 +102,14 @@ def parser() -> argparse.ArgumentParser:
     add_map(calibrate)
     calibrate.add_argument("-o", "--out", metavar="FILE", help="write the calibration there, as JSON")
     add_config(calibrate)
+
+    again = verb(verbs, "backfill", do_backfill, "judge again what the store holds, as the configuration says now")
+    again.add_argument("--since", metavar="TIME", default="7d", help="how far back, like 12h or 30d (7d)")
+    again.add_argument("--write", action="store_true", help="put the outcomes in the place of those in the store")
+    again.add_argument(
+        "--evaluator", metavar="ID", action="append", default=[], help="only this one; may be given again (all)"
+    )
+    add_config(again)
 
     status = verb(verbs, "status", do_status, "how the Sidelight that runs fares")
     status.add_argument("--health", metavar="HOST:PORT", help="its page (default: the configuration's service.health)")
@@ -264,6 +273,29 @@ def do_calibrate(arguments: argparse.Namespace) -> int:
         out=Path(arguments.out) if arguments.out else None,
     )
     return 0 if calibrate_file(asked, settings_or_defaults(arguments), datetime.now(UTC), Console()) else 1
+
+
+def do_backfill(arguments: argparse.Namespace) -> int:
+    """0 when everything was judged again."""
+    settings = only(settings_or_defaults(arguments), arguments.evaluator)
+    try:
+        since = float(str(parse_duration(arguments.since)))
+    except ValueError as error:
+        raise ConfigError(f"--since: {error}") from None
+    store = Path(settings.store.path)
+    components = build_components(settings)
+    asyncio.run(backfill(store, settings, components, since, Console(), write=arguments.write))
+    return 0
+
+
+def only(settings: Settings, evaluators: list[str]) -> Settings:
+    """With these evaluators and judges alone; with all when none is named."""
+    known = evaluators_among(settings.processors) | judges_among(settings.processors)
+    if unknown := [name for name in evaluators if name not in known]:
+        raise ConfigError(*(f"--evaluator {name}: {suggestion(name, list(known))}" for name in unknown))
+    others = known.keys() - set(evaluators) if evaluators else set()
+    processors = {name: options for name, options in settings.processors.items() if name not in others}
+    return settings.model_copy(update={"processors": processors})
 
 
 def do_status(arguments: argparse.Namespace) -> int:

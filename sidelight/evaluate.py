@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
 from config.settings import Settings
 from pipeline.errors import ConfigError
-from pipeline.records import Exchange, LedgerEntry
-from pipeline.workers import WorkerPool
 from sidelight.components import Components
 from sidelight.dataset import Dataset, exchange_of, mapping_of, read_dataset
 from sidelight.demo.report import progress
-from sidelight.evaluators import spawner
-from sidelight.judges import Panel, panel_of
+from sidelight.engine import outcomes_of
 from sidelight.verdict import Judged, Verdict, write_json, write_junit
 from sidelight.verdict_table import print_verdict
-
-MOST_WAITING: Final = 1_000_000  # nothing may be refused: a file is there as a whole
 
 
 async def evaluate_file(
@@ -63,36 +55,8 @@ async def judge(
     advance: Callable[[object], None],
 ) -> tuple[Judged, ...]:
     """Every row with its outcomes, in the file's order."""
-    outcomes: dict[str, tuple[LedgerEntry, ...]] = {}
-
-    def on_done(exchange: Exchange, entries: tuple[LedgerEntry, ...]) -> None:
-        outcomes[exchange.id] = entries
-        if not components.judges:
-            advance(exchange)
-
-    async def ask(panel: Panel, exchange: Exchange) -> None:
-        outcomes[exchange.id] += await panel.judge(exchange)
-        advance(exchange)
-
-    options = settings.evaluation
-    pool = WorkerPool(
-        spawner(settings, in_the_gaps=False),
-        tuple(components.evaluators),
-        on_done,
-        workers=options.workers,
-        timeout=options.timeout,
-        max_attempts=options.max_attempts,
-        queue_size=MOST_WAITING,
-    )
     exchanges = [components.redact.redact(exchange_of(row, mapping)) for row in dataset.rows]
-    async with pool:
-        for exchange in exchanges:
-            pool.submit(exchange)
-        await pool.drained()
-    if components.judges:
-        async with AsyncExitStack() as stack:
-            panel = await panel_of(stack, settings, components.judges)
-            await asyncio.gather(*(ask(panel, exchange) for exchange in exchanges))
+    outcomes = await outcomes_of(exchanges, settings, components, advance)
     return tuple(
         Judged(row.number, exchange, outcomes[exchange.id])
         for row, exchange in zip(dataset.rows, exchanges, strict=True)

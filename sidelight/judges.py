@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from config.settings import Settings
@@ -37,9 +37,12 @@ class Panel:
         self._judgings = tuple(judgings.values())
         self._turns = {name: asyncio.Semaphore(each.options.concurrency) for name, each in judgings.items()}
 
-    async def judge(self, exchange: Exchange) -> tuple[LedgerEntry, ...]:
-        """Every judge's outcome; none waits for its hours, nor for an endpoint that is away."""
-        return tuple(await asyncio.gather(*(self._one(each, exchange) for each in self._judgings)))
+    async def judge(
+        self, exchange: Exchange, wanted: Callable[[str, Exchange], bool] = lambda judge, exchange: True
+    ) -> tuple[LedgerEntry, ...]:
+        """The outcome of every judge that is wanted; none waits for its hours, nor for an endpoint that is away."""
+        asked = (each for each in self._judgings if wanted(each.name, exchange))
+        return tuple(await asyncio.gather(*(self._one(each, exchange) for each in asked)))
 
     async def _one(self, judging: Judging, exchange: Exchange) -> LedgerEntry:
         async with self._turns[judging.name]:

@@ -26,6 +26,7 @@ from pipeline.records import EvaluatedExchange, Exchange, Http, LedgerEntry, Tim
 T = TypeVar("T")
 SECOND: Final = 1_000_000_000
 RETENTION_BATCH: Final = 1000
+WAITS: Final = 30.0  # seconds for another process that writes
 
 INSERT: Final = """
 INSERT OR IGNORE INTO exchange (id, state, started_at, trace_id, upstream, method, path, status, error_type, operation,
@@ -256,6 +257,25 @@ class Journal:
 
     def _expire(self, before: int) -> int:
         return self._db.execute(EXPIRE, (before, RETENTION_BATCH)).rowcount
+
+
+def rewrite(path: Path, outcomes: Sequence[tuple[str, LedgerEntry]]) -> None:
+    """Put these outcomes (exchange id, entry) in the place of earlier ones, all or none, beside a Sidelight that runs.
+
+    Of exchanges that are no longer there they are left out. ConfigError where the store cannot be written.
+    """
+    rows = [ledger_row(identity, entry) for identity, entry in outcomes]
+    try:
+        with closing(sqlite3.connect(path, timeout=WAITS, isolation_level=None)) as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version != VERSION:
+                raise ConfigError(f"{path}: is of version {version}, not {VERSION}; start this Sidelight on it once")
+            known = {identity for (identity,) in db.execute("SELECT id FROM exchange WHERE state = 'done'")}
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany(ENTER, [row for row in rows if row[0] in known])
+            db.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise ConfigError(f"{path}: cannot be written: {error}") from None
 
 
 def void(_: object) -> None:

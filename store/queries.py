@@ -336,6 +336,15 @@ def ledger_sums(db: sqlite3.Connection) -> LedgerSums:
     return LedgerSums(done, pending, counts, sum(row["early"] for row in rows), owed)
 
 
+def judged_exchanges(db: sqlite3.Connection, since: int) -> Iterator[tuple[Exchange, tuple[LedgerRow, ...]]]:
+    """Every done exchange since then (ns since the epoch) whose content is there, oldest first, with its ledger."""
+    query = "SELECT id, body FROM exchange WHERE state = 'done' AND started_at >= ? AND body IS NOT NULL ORDER BY id"
+    for row in db.execute(query, (since,)):
+        exchange = decoded(row["body"])
+        if exchange is not None:
+            yield exchange, ledger_of(db, row["id"])
+
+
 def debts(db: sqlite3.Connection) -> dict[str, int]:
     """Evaluator → outcomes that come later; an older store knows of none."""
     query = """

@@ -16,7 +16,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.records import Cost, EvaluatedExchange, Evaluation, Exchange, LedgerEntry, Owed
 from pipeline.runner import without_content
-from store.journal import Journal
+from store.journal import Journal, rewrite
 from store.queries import LedgerSums, Story, ledger_sums, opened, story
 from tests.support.records import STARTED_AT, an_exchange, answer
 
@@ -286,6 +286,23 @@ async def test_a_debt_is_owed_once_and_expires_with_its_exchange(journal: Journa
     assert await journal.debtors() == {"judge": 1}
     await journal.expire(STARTED_AT * 2)
     assert await journal.debtors() == {}
+
+
+async def test_outcomes_can_be_rewritten_beside_a_journal_that_is_open(journal: Journal) -> None:
+    await journal.add([with_body(numbered(1)), with_body(numbered(2))])
+    await journal.finish([EvaluatedExchange(numbered(1), (PASSED,))])
+    again = LedgerEntry("pii", "fail", version="2")
+    outcomes = [(numbered(1).id, again), (numbered(2).id, again), (numbered(3).id, again)]
+    await asyncio.to_thread(rewrite, Path(journal.path), outcomes)
+    rows = await stored(journal, "SELECT exchange_id, outcome, version FROM ledger")
+    assert rows == [(numbered(1).id, "fail", "2")]  # the second is pending, and the third is not there
+
+
+async def test_a_store_of_another_version_is_not_rewritten(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with_sqlite(path, OLD_SCHEMA)
+    with pytest.raises(ConfigError, match="start this Sidelight on it once"):
+        await asyncio.to_thread(rewrite, path, [])
 
 
 async def test_what_is_abandoned_is_done_with_an_error_for_every_evaluator(tmp_path: Path) -> None:
