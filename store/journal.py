@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -38,7 +39,10 @@ FINISH_WITHOUT_BODY: Final = "UPDATE exchange SET state = 'done', weight = ?, ke
 ENTER: Final = """
 INSERT OR REPLACE INTO ledger (exchange_id, evaluator, outcome, reason, score, label, explanation, duration, version,
   weight, cost, calibration, reasoning)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+VALUES """
+ENTRY: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ENTRIES: Final = 16  # of the ledger in one statement: a third cheaper than one by one
+ENTER_MANY: Final = ENTER + ", ".join([ENTRY] * ENTRIES)
 EXPIRE: Final = """
 DELETE FROM exchange
 WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done' LIMIT ?)"""
@@ -134,7 +138,7 @@ class Journal:
         """Outcomes that came after the exchange was done; a second one of the same evaluator takes the first one's
         place. Raises sqlite3.Error when the disk will not have them."""
         rows = [ledger_row(identity, entry) for entry in entries]
-        await self._in_thread(lambda: self._transaction(lambda: void(self._db.executemany(ENTER, rows))))
+        await self._in_thread(lambda: self._transaction(lambda: enter(self._db, rows)))
 
     async def owed(self, evaluator: str, after: int, limit: int) -> list[Debt]:
         """What this evaluator owes, oldest first, from number `after` on."""
@@ -159,7 +163,7 @@ class Journal:
 
         def work() -> None:
             self._db.execute(FINISH_WITHOUT_BODY, (0.0, reason, identity))
-            self._db.executemany(ENTER, rows)
+            enter(self._db, rows)
 
         await self._in_thread(lambda: self._transaction(work))
 
@@ -242,7 +246,7 @@ class Journal:
         def work() -> None:
             self._db.executemany(FINISH, kept)
             self._db.executemany(FINISH_WITHOUT_BODY, dropped)
-            self._db.executemany(ENTER, entries)
+            enter(self._db, entries)
             self._db.executemany(OWE, debts)
 
         self._transaction(work)
@@ -259,6 +263,14 @@ class Journal:
         return self._db.execute(EXPIRE, (before, RETENTION_BATCH)).rowcount
 
 
+def enter(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Outcomes into the ledger; an evaluator's second one of an exchange takes the first one's place."""
+    whole = len(rows) - len(rows) % ENTRIES
+    for start in range(0, whole, ENTRIES):
+        db.execute(ENTER_MANY, [*chain.from_iterable(rows[start : start + ENTRIES])])
+    db.executemany(ENTER + ENTRY, rows[whole:])
+
+
 def rewrite(path: Path, outcomes: Sequence[tuple[str, LedgerEntry]]) -> None:
     """Put these outcomes (exchange id, entry) in the place of earlier ones, all or none, beside a Sidelight that runs.
 
@@ -272,7 +284,7 @@ def rewrite(path: Path, outcomes: Sequence[tuple[str, LedgerEntry]]) -> None:
                 raise ConfigError(f"{path}: is of version {version}, not {VERSION}; start this Sidelight on it once")
             known = {identity for (identity,) in db.execute("SELECT id FROM exchange WHERE state = 'done'")}
             db.execute("BEGIN IMMEDIATE")
-            db.executemany(ENTER, [row for row in rows if row[0] in known])
+            enter(db, [row for row in rows if row[0] in known])
             db.execute("COMMIT")
     except sqlite3.Error as error:
         raise ConfigError(f"{path}: cannot be written: {error}") from None

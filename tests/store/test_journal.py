@@ -16,7 +16,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.records import Cost, EvaluatedExchange, Evaluation, Exchange, LedgerEntry, Owed
 from pipeline.runner import without_content
-from store.journal import Journal, rewrite
+from store.journal import ENTRIES, Journal, rewrite
 from store.queries import LedgerSums, Story, ledger_sums, opened, story
 from tests.support.records import STARTED_AT, an_exchange, answer
 
@@ -303,6 +303,15 @@ async def test_a_store_of_another_version_is_not_rewritten(tmp_path: Path) -> No
     with_sqlite(path, OLD_SCHEMA)
     with pytest.raises(ConfigError, match="start this Sidelight on it once"):
         await asyncio.to_thread(rewrite, path, [])
+
+
+@pytest.mark.parametrize("count", [0, 1, ENTRIES - 1, ENTRIES, ENTRIES + 1, 3 * ENTRIES])
+async def test_every_entry_is_written_however_many_there_are(journal: Journal, count: int) -> None:
+    await journal.add([with_body(numbered(1))])
+    entries = tuple(LedgerEntry(f"e{number:03}", "pass", version=str(number)) for number in range(count))
+    await journal.finish([EvaluatedExchange(numbered(1), entries)])
+    rows = await stored(journal, "SELECT evaluator, version FROM ledger ORDER BY evaluator")
+    assert rows == [(entry.evaluator, entry.version) for entry in entries]
 
 
 async def test_what_is_abandoned_is_done_with_an_error_for_every_evaluator(tmp_path: Path) -> None:
