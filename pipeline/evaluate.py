@@ -23,6 +23,7 @@ from pipeline.versions import version_of
 
 MAX_EVALUATIONS: Final = 32  # what one evaluator may say of one exchange
 MAX_EXPLANATION: Final = 1000  # characters
+NUMBER_OR_NONE: Final = (float, type(None))
 NO_VERSIONS: Final[Mapping[str, str]] = {}
 
 
@@ -89,7 +90,22 @@ def said(processor: Processor, exchange: Exchange, before: Sequence[LedgerEntry]
 
 def transferable(evaluations: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
     """What will arrive at the parent; what could not be read there raises here, as that evaluator's error."""
+    if type(evaluations) is tuple and all(map(is_plain, evaluations)):  # as nearly always: it will arrive as it is
+        return evaluations
     return msgspec.msgpack.decode(msgspec.msgpack.encode(evaluations), type=tuple[Evaluation, ...])
+
+
+def is_plain(evaluation: Evaluation) -> bool:
+    """Every field is of its own type, and no text holds what UTF-8 cannot."""
+    if type(evaluation) is not Evaluation:
+        return False
+    texts = (evaluation.name, evaluation.score_label, evaluation.explanation, evaluation.error_type)
+    return (
+        evaluation.reasoning is None
+        and type(evaluation.score_value) in NUMBER_OR_NONE
+        and type(evaluation.name) is str
+        and all(text is None or (type(text) is str and text.isascii()) for text in texts)
+    )
 
 
 def bounded(evaluation: Evaluation) -> Evaluation:
