@@ -17,7 +17,7 @@ from console.evaluations import told
 from exporters.outcome import judgements
 from pipeline.records import Exchange, LedgerEntry
 from sidelight import __version__
-from sidelight.dataset import Problem
+from sidelight.rows import Problem
 
 SURE = 1.96  # standard deviations on either side: 95 of 100
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pipeline.records import Evaluation, LedgerEntry
-from sidelight.dataset import Problem
+from sidelight.rows import Problem
 from sidelight.verdict import Judged, Verdict, wilson, write_json, write_junit
 from tests.support.records import an_exchange
 

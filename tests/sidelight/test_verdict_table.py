@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from pipeline.records import Evaluation, LedgerEntry
-from sidelight.dataset import Problem
+from sidelight.rows import Problem
 from sidelight.verdict import Judged, Verdict
 from sidelight.verdict_table import print_verdict
 from tests.support.records import an_exchange
