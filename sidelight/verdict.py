@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -17,9 +16,8 @@ from console.evaluations import told
 from exporters.outcome import judgements
 from pipeline.records import Exchange, LedgerEntry
 from sidelight import __version__
+from sidelight.intervals import bootstrap, wilson
 from sidelight.rows import Problem
-
-SURE = 1.96  # standard deviations on either side: 95 of 100
 
 
 class Judged(NamedTuple):
@@ -59,12 +57,17 @@ class Tally:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Between which the pass rate lies with 95 % (Wilson 1927)."""
+        """Between which the pass rate lies with 95 %."""
         return wilson(self.outcomes.get("pass", 0), self.decided) if self.decided else None
 
     @property
     def mean_score(self) -> float | None:
         return sum(self.scores) / len(self.scores) if self.scores else None
+
+    @cached_property
+    def mean_interval(self) -> tuple[float, float] | None:
+        """Between which the mean lies with 95 %; None: of fewer than two scores."""
+        return bootstrap(self.scores)
 
 
 @dataclass(frozen=True)
@@ -124,14 +127,6 @@ def failure_of(number: int, entry: LedgerEntry) -> Failure:
     return Failure(number, entry.evaluator, entry.outcome, decisive.score_value, reason)
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """A 95 % interval of a share."""
-    share, spread = hits / of, SURE**2 / of
-    middle = (share + spread / 2) / (1 + spread)
-    half = SURE * sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
 def write_json(verdict: Verdict, file: Path) -> None:
     """Everything, for programs."""
     everything: dict[str, Any] = {
@@ -147,6 +142,7 @@ def write_json(verdict: Verdict, file: Path) -> None:
                 "pass_rate": each.pass_rate,
                 "interval": each.interval,
                 "mean_score": each.mean_score,
+                "mean_interval": each.mean_interval,
             }
             for each in verdict.tallies
         ],

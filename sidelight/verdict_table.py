@@ -31,13 +31,13 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
 
 def tallies_table(tallies: Sequence[Tally]) -> Table:
     """Narrow enough for 80 columns; where a name is too long for them it folds."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     table.add_column("evaluator", overflow="fold", min_width=16)
-    for name in (*OUTCOMES.values(), "pass rate (95 %)", "mean"):
+    for name in (*OUTCOMES.values(), "pass rate (95 %)", "mean (95 %)"):
         table.add_column(name, justify="right", no_wrap=True)
     for each in tallies:
         counts = (f"{each.outcomes.get(outcome, 0):,}" for outcome in OUTCOMES)
-        table.add_row(each.evaluator, *counts, rate(each), number(each.mean_score))
+        table.add_row(each.evaluator, *counts, rate(each), mean(each))
     return table
 
 
@@ -74,6 +74,14 @@ def rate(each: Tally) -> str:
         return ""
     low, high = each.interval
     return f"{each.pass_rate:.0%} ({low * 100:.0f}–{high * 100:.0f})"
+
+
+def mean(each: Tally) -> str:
+    """`0.62 (0.5–0.74)`."""
+    if each.mean_interval is None:
+        return number(each.mean_score)
+    low, high = each.mean_interval
+    return f"{number(each.mean_score)} ({low:.2g}–{high:.2g})"
 
 
 def number(value: float | None) -> str:

@@ -28,7 +28,7 @@ def test_sums_failures_and_the_conclusion_fit_80_columns() -> None:
     text = shown(10, 2)
     assert max(map(len, text.splitlines())) <= 80
     line = next(line for line in text.splitlines() if line.startswith("answer_relevancy"))
-    assert line.split() == ["answer_relevancy", "8", "2", "0", "0", "0", "80%", "(49–94)", "0.25"]
+    assert line.split() == ["answer_relevancy", "8", "2", "0", "0", "0", "80%", "(49–94)", "0.25", "(0.25–0.25)"]
     assert text.splitlines()[0] == "10 rows of hr.csv: query from Question."
     assert text.splitlines()[-1] == "Failed: below 100% or broken: answer_relevancy."
 
