@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--json", metavar="FILE", help="write everything there, for programs")
     evaluate.add_argument("--junit", metavar="FILE", help="write JUnit's XML there, for CI")
+    evaluate.add_argument("--html", metavar="FILE", help="write a page there, for people")
     add_config(evaluate)
 
     status = verb(verbs, "status", do_status, "how the Sidelight that runs fares")
@@ -218,6 +219,7 @@ def do_evaluate(arguments: argparse.Namespace) -> int:
             least=arguments.min_pass_rate,
             json_file=Path(arguments.json) if arguments.json else None,
             junit_file=Path(arguments.junit) if arguments.junit else None,
+            html_file=Path(arguments.html) if arguments.html else None,
         )
     )
     return 0 if passed else 1

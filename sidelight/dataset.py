@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -39,6 +40,7 @@ class Dataset(NamedTuple):
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
+    digest: str  # SHA-256 of the file, hex
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -64,7 +66,7 @@ def read_dataset(path: Path) -> Dataset:
     if not rows:
         said = f"; {problems[0].said}, in row {problems[0].number}" if problems else ""
         raise ConfigError(f"{path}: there is no row to evaluate{said}")
-    return Dataset(columns, rows, problems)
+    return Dataset(columns, rows, problems, sha256(data).hexdigest())
 
 
 def mapping_of(columns: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from sidelight.dataset import Dataset, exchange_of, mapping_of, read_dataset
 from sidelight.demo.report import progress
 from sidelight.evaluators import spawner
 from sidelight.verdict import Judged, Verdict, write_json, write_junit
+from sidelight.verdict_page import write_page
 from sidelight.verdict_table import print_verdict
 
 MOST_WAITING: Final = 1_000_000  # nothing may be refused: a file is there as a whole
@@ -32,6 +34,7 @@ async def evaluate_file(
     least: float,
     json_file: Path | None,
     junit_file: Path | None,
+    html_file: Path | None,
 ) -> bool:
     """Evaluate every row, print what was found, and write it where that is asked for.
 
@@ -43,12 +46,14 @@ async def evaluate_file(
         raise ConfigError("processors: there is no evaluator to ask; name one, or leave the section out for all")
     with progress(console, "rows", len(dataset.rows)) as advance:
         judged = await judge(dataset, mapping, settings, components, advance)
-    verdict = Verdict(str(file), mapping, judged, dataset.problems, least)
+    verdict = Verdict(str(file), mapping, judged, dataset.problems, least, dataset.digest)
     print_verdict(verdict, console)
     if json_file:
         write_json(verdict, json_file)
     if junit_file:
         write_junit(verdict, junit_file)
+    if html_file:
+        write_page(verdict, html_file, datetime.now(UTC))
     return verdict.passed
 
 

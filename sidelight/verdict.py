@@ -79,6 +79,7 @@ class Verdict:
     judged: Sequence[Judged]
     problems: Sequence[Problem]
     least: float  # the pass rate that each evaluator must reach
+    digest: str  # SHA-256 of the file, hex
 
     @cached_property
     def tallies(self) -> tuple[Tally, ...]:
@@ -132,6 +133,7 @@ def write_json(verdict: Verdict, file: Path) -> None:
     everything: dict[str, Any] = {
         "sidelight": __version__,
         "file": verdict.file,
+        "sha256": verdict.digest,
         "mapping": dict(verdict.mapping),
         "passed": verdict.passed,
         "least_pass_rate": verdict.least,

@@ -39,7 +39,7 @@ def evaluate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_exactly_the_two_answers_that_are_off_topic_are_found_and_it_says_why(tmp_path: Path) -> None:
-    run = evaluate(tmp_path, str(a_file(tmp_path)), "--json", "out.json", "--junit", "out.xml")
+    run = evaluate(tmp_path, str(a_file(tmp_path)), "--json", "out.json", "--junit", "out.xml", "--html", "out.html")
     assert run.returncode == 1, run.stdout + run.stderr
     told = json.loads((tmp_path / "out.json").read_text())
     failed = [
@@ -52,6 +52,7 @@ def test_exactly_the_two_answers_that_are_off_topic_are_found_and_it_says_why(tm
     assert all("words of the question" in why for _, _, why in failed)
     assert "Failed: below 100% or broken: answer_relevancy." in run.stdout
     assert (tmp_path / "out.xml").read_text().count("<failure") == 2
+    assert (tmp_path / "out.html").read_text().count("words of the question") == 2
     outcomes = [len(row["outcomes"]) for row in told["rows"]]
     assert outcomes == [len(told["evaluators"])] * len(ROWS)  # rows x evaluators, each with exactly one
 

@@ -11,6 +11,7 @@ from sidelight.rows import Problem
 from sidelight.verdict import Judged, Verdict, write_json, write_junit
 from tests.support.records import an_exchange
 
+DIGEST = "e3b0c442"
 PASSED = LedgerEntry("relevancy", "pass", None, (Evaluation("relevancy", 1.0, "pass"),))
 FAILED = LedgerEntry("relevancy", "fail", None, (Evaluation("relevancy", 0.0, "fail", "it speaks of \x00 bananas"),))
 BROKEN = LedgerEntry("relevancy", "error", "timeout", (Evaluation("relevancy", error_type="timeout"),))
@@ -19,7 +20,7 @@ SKIPPED = LedgerEntry("relevancy", "skipped", "missing_input")
 
 def verdict(*entries: LedgerEntry, least: float = 1.0, problems: tuple[Problem, ...] = ()) -> Verdict:
     judged = [Judged(number, an_exchange(), (entry,)) for number, entry in enumerate(entries, start=1)]
-    return Verdict("hr.csv", {"query": "Question"}, judged, problems, least)
+    return Verdict("hr.csv", {"query": "Question"}, judged, problems, least, DIGEST)
 
 
 def test_what_failed_is_told_with_its_row_and_reason() -> None:

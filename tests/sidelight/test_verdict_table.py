@@ -20,7 +20,7 @@ def shown(rows: int, failing: int, problems: tuple[Problem, ...] = ()) -> str:
 
     judged = [Judged(number, an_exchange(), (entry(number),)) for number in range(1, rows + 1)]
     out = io.StringIO()
-    print_verdict(Verdict("hr.csv", {"query": "Question"}, judged, problems, 1.0), Console(file=out, width=80))
+    print_verdict(Verdict("hr.csv", {"query": "Question"}, judged, problems, 1.0, ""), Console(file=out, width=80))
     return out.getvalue()
 
 
