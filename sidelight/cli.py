@@ -23,7 +23,7 @@ from sidelight import __version__
 from sidelight.components import build_components, with_defaults
 from sidelight.demo import run_demo
 from sidelight.doctor import examine
-from sidelight.evaluate import evaluate_file
+from sidelight.evaluate import Request, evaluate_file
 from sidelight.explain import explain
 from sidelight.otel_environment import Told, told_by
 from sidelight.process import set_up_logging
@@ -81,9 +81,12 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--min-pass-rate", metavar="SHARE", type=float, default=1.0, help="that each evaluator must reach (1.0)"
     )
-    evaluate.add_argument("--json", metavar="FILE", help="write everything there, for programs")
-    evaluate.add_argument("--junit", metavar="FILE", help="write JUnit's XML there, for CI")
-    evaluate.add_argument("--html", metavar="FILE", help="write a page there, for people")
+    evaluate.add_argument("--json", metavar="FILE", type=Path, help="write everything there, for programs")
+    evaluate.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit's XML there, for CI")
+    evaluate.add_argument("--html", metavar="FILE", type=Path, help="write a page there, for people")
+    evaluate.add_argument(
+        "--resume", metavar="FILE", type=Path, help="keep outcomes there as they come; if some are there, go on"
+    )
     add_config(evaluate)
 
     status = verb(verbs, "status", do_status, "how the Sidelight that runs fares")
@@ -208,21 +211,17 @@ def do_evaluate(arguments: argparse.Namespace) -> int:
     given = dict(pair.partition("=")[::2] for pair in arguments.map)
     if unclear := [pair for pair in arguments.map if "=" not in pair]:
         raise ConfigError(*(f"--map {pair}: write FIELD=COLUMN, like response=Reply" for pair in unclear))
-    settings = settings_or_defaults(arguments)
-    passed = asyncio.run(
-        evaluate_file(
-            Path(arguments.file),
-            settings,
-            build_components(settings),
-            Console(),
-            given=given,
-            least=arguments.min_pass_rate,
-            json_file=Path(arguments.json) if arguments.json else None,
-            junit_file=Path(arguments.junit) if arguments.junit else None,
-            html_file=Path(arguments.html) if arguments.html else None,
-        )
+    request = Request(
+        file=Path(arguments.file),
+        given=given,
+        least=arguments.min_pass_rate,
+        json=arguments.json,
+        junit=arguments.junit,
+        html=arguments.html,
+        resume=arguments.resume,
     )
-    return 0 if passed else 1
+    settings = settings_or_defaults(arguments)
+    return 0 if asyncio.run(evaluate_file(request, settings, build_components(settings), Console())) else 1
 
 
 def do_status(arguments: argparse.Namespace) -> int:

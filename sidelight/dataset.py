@@ -137,6 +137,11 @@ def exchange_of(row: Row, mapping: Mapping[str, str]) -> Exchange:
     )
 
 
+def row_number(exchange: Exchange) -> int:
+    """Which row became this exchange."""
+    return int(exchange.id, 16)
+
+
 def as_text(value: Any) -> str:
     if value is None:
         return ""

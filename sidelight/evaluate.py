@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.text import Text
 
 from config.settings import Settings
 from pipeline.errors import ConfigError
 from pipeline.records import Exchange, LedgerEntry
 from pipeline.workers import WorkerPool
-from sidelight.components import Components
-from sidelight.dataset import Dataset, exchange_of, mapping_of, read_dataset
+from sidelight import __version__
+from sidelight.components import Components, evaluators_among
+from sidelight.dataset import Dataset, exchange_of, mapping_of, read_dataset, row_number
 from sidelight.demo.report import progress
 from sidelight.evaluators import spawner
+from sidelight.outcomes import Header, Outcomes, digests_of, outcomes_in
 from sidelight.verdict import Judged, Verdict, write_json, write_junit
 from sidelight.verdict_page import write_page
 from sidelight.verdict_table import print_verdict
@@ -24,37 +29,64 @@ from sidelight.verdict_table import print_verdict
 MOST_WAITING: Final = 1_000_000  # nothing may be refused: a file is there as a whole
 
 
-async def evaluate_file(
-    file: Path,
-    settings: Settings,
-    components: Components,
-    console: Console,
-    *,
-    given: Mapping[str, str],
-    least: float,
-    json_file: Path | None,
-    junit_file: Path | None,
-    html_file: Path | None,
-) -> bool:
+@dataclass(frozen=True)
+class Request:
+    """What is asked for; a file that is None is not written."""
+
+    file: Path
+    given: Mapping[str, str]  # field → column
+    least: float  # the pass rate that each evaluator must reach
+    json: Path | None
+    junit: Path | None
+    html: Path | None
+    resume: Path | None  # where outcomes are kept as they come, and found by the next run
+
+    def __post_init__(self) -> None:
+        places = [each for each in (self.json, self.junit, self.html, self.resume) if each]
+        if homeless := [each for each in places if not each.parent.is_dir()]:
+            raise ConfigError(*(f"{each}: there is no folder {each.parent}; make it first" for each in homeless))
+
+
+async def evaluate_file(request: Request, settings: Settings, components: Components, console: Console) -> bool:
     """Evaluate every row, print what was found, and write it where that is asked for.
 
-    True when every row could be read and each evaluator's pass rate is at least `least`. `given` is field → column.
+    True when every row could be read and each evaluator's pass rate is reached.
     """
-    dataset = read_dataset(file)
-    mapping = mapping_of(dataset.columns, given)
+    dataset = read_dataset(request.file)
+    mapping = mapping_of(dataset.columns, request.given)
     if not components.evaluators:
         raise ConfigError("processors: there is no evaluator to ask; name one, or leave the section out for all")
-    with progress(console, "rows", len(dataset.rows)) as advance:
-        judged = await judge(dataset, mapping, settings, components, advance)
-    verdict = Verdict(str(file), mapping, judged, dataset.problems, least, dataset.digest)
+    with outcomes_for(request, dataset, mapping, settings) as outcomes:
+        if outcomes:
+            console.print(Text(f"{len(outcomes):,} rows were evaluated before: {request.resume}."), soft_wrap=True)
+        with progress(console, "rows", len(dataset.rows)) as advance:
+            judged = await judge(dataset, mapping, settings, components, advance, outcomes)
+    verdict = Verdict(str(request.file), mapping, judged, dataset.problems, request.least, dataset.digest)
     print_verdict(verdict, console)
-    if json_file:
-        write_json(verdict, json_file)
-    if junit_file:
-        write_junit(verdict, junit_file)
-    if html_file:
-        write_page(verdict, html_file, datetime.now(UTC))
+    if outcomes.failure:
+        said = f"{request.resume}: not every outcome could be kept there: {outcomes.failure}."
+        console.print(Text(said, "yellow"), soft_wrap=True)
+    write_verdict(verdict, request)
     return verdict.passed
+
+
+def outcomes_for(
+    request: Request, dataset: Dataset, mapping: Mapping[str, str], settings: Settings
+) -> AbstractContextManager[Outcomes]:
+    """What an earlier run has left of the same work; nothing where none is to be kept."""
+    if request.resume is None:
+        return nullcontext(Outcomes())
+    judging = evaluators_among(settings.processors) | {"redact": settings.processors.get("redact") or {}}
+    return outcomes_in(request.resume, Header(__version__, dataset.digest, mapping, digests_of(judging)))
+
+
+def write_verdict(verdict: Verdict, request: Request) -> None:
+    if request.json:
+        write_json(verdict, request.json)
+    if request.junit:
+        write_junit(verdict, request.junit)
+    if request.html:
+        write_page(verdict, request.html, datetime.now(UTC))
 
 
 async def judge(
@@ -63,12 +95,12 @@ async def judge(
     settings: Settings,
     components: Components,
     advance: Callable[[object], None],
+    outcomes: Outcomes,
 ) -> tuple[Judged, ...]:
-    """Every row with its outcomes, in the file's order."""
-    outcomes: dict[str, tuple[LedgerEntry, ...]] = {}
+    """Every row with its outcomes, in the file's order; `outcomes` are those that are known, and get the others."""
 
     def on_done(exchange: Exchange, entries: tuple[LedgerEntry, ...]) -> None:
-        outcomes[exchange.id] = entries
+        outcomes[row_number(exchange)] = entries
         advance(exchange)
 
     options = settings.evaluation
@@ -84,9 +116,12 @@ async def judge(
     exchanges = [components.redact.redact(exchange_of(row, mapping)) for row in dataset.rows]
     async with pool:
         for exchange in exchanges:
-            pool.submit(exchange)
+            if row_number(exchange) in outcomes:
+                advance(exchange)
+            else:
+                pool.submit(exchange)
         await pool.drained()
     return tuple(
-        Judged(row.number, exchange, outcomes[exchange.id])
+        Judged(row.number, exchange, outcomes[row.number])
         for row, exchange in zip(dataset.rows, exchanges, strict=True)
     )
