@@ -79,6 +79,13 @@ def parser() -> argparse.ArgumentParser:
         "--map", metavar="FIELD=COLUMN", action="append", default=[], help="which column is what, like response=Reply"
     )
     evaluate.add_argument(
+        "--label",
+        metavar="ROLE=COLUMN",
+        action="append",
+        default=[],
+        help="compare labels: true=COLUMN and predicted=COLUMN, and score=COLUMN for AUC",
+    )
+    evaluate.add_argument(
         "--min-pass-rate", metavar="SHARE", type=float, default=1.0, help="that each evaluator must reach (1.0)"
     )
     evaluate.add_argument("--json", metavar="FILE", type=Path, help="write everything there, for programs")
@@ -208,12 +215,10 @@ def do_evaluate(arguments: argparse.Namespace) -> int:
     """0 when every pass rate is reached, 1 when not."""
     if not 0 <= arguments.min_pass_rate <= 1:
         raise ConfigError("--min-pass-rate: give a share from 0 to 1")
-    given = dict(pair.partition("=")[::2] for pair in arguments.map)
-    if unclear := [pair for pair in arguments.map if "=" not in pair]:
-        raise ConfigError(*(f"--map {pair}: write FIELD=COLUMN, like response=Reply" for pair in unclear))
     request = Request(
         file=Path(arguments.file),
-        given=given,
+        given=pairs("--map", arguments.map, "response=Reply"),
+        labels=pairs("--label", arguments.label, "true=Intent"),
         least=arguments.min_pass_rate,
         json=arguments.json,
         junit=arguments.junit,
@@ -222,6 +227,13 @@ def do_evaluate(arguments: argparse.Namespace) -> int:
     )
     settings = settings_or_defaults(arguments)
     return 0 if asyncio.run(evaluate_file(request, settings, build_components(settings), Console())) else 1
+
+
+def pairs(option: str, given: list[str], example: str) -> dict[str, str]:
+    """What stands before and behind the first `=` of each."""
+    if unclear := [each for each in given if "=" not in each]:
+        raise ConfigError(*(f"{option} {each}: write NAME=COLUMN, like {example}" for each in unclear))
+    return dict(each.partition("=")[::2] for each in given)
 
 
 def do_status(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from pipeline.errors import ConfigError
 from pipeline.records import Exchange, LedgerEntry
 from pipeline.workers import WorkerPool
 from sidelight import __version__
+from sidelight.classification import Classification, check_roles, classification_of
 from sidelight.components import Components, evaluators_among
 from sidelight.dataset import Dataset, exchange_of, mapping_of, read_dataset, row_number
 from sidelight.demo.report import progress
@@ -35,6 +36,7 @@ class Request:
 
     file: Path
     given: Mapping[str, str]  # field → column
+    labels: Mapping[str, str]  # true, predicted, score → column; empty: nothing to compare
     least: float  # the pass rate that each evaluator must reach
     json: Path | None
     junit: Path | None
@@ -56,18 +58,28 @@ async def evaluate_file(request: Request, settings: Settings, components: Compon
     mapping = mapping_of(dataset.columns, request.given)
     if not components.evaluators:
         raise ConfigError("processors: there is no evaluator to ask; name one, or leave the section out for all")
+    classification = classification_for(request, dataset)
     with outcomes_for(request, dataset, mapping, settings) as outcomes:
         if outcomes:
             console.print(Text(f"{len(outcomes):,} rows were evaluated before: {request.resume}."), soft_wrap=True)
         with progress(console, "rows", len(dataset.rows)) as advance:
             judged = await judge(dataset, mapping, settings, components, advance, outcomes)
-    verdict = Verdict(str(request.file), mapping, judged, dataset.problems, request.least, dataset.digest)
+    verdict = Verdict(
+        str(request.file), mapping, judged, dataset.problems, request.least, dataset.digest, classification
+    )
     print_verdict(verdict, console)
     if outcomes.failure:
         said = f"{request.resume}: not every outcome could be kept there: {outcomes.failure}."
         console.print(Text(said, "yellow"), soft_wrap=True)
     write_verdict(verdict, request)
     return verdict.passed
+
+
+def classification_for(request: Request, dataset: Dataset) -> Classification | None:
+    if not request.labels:
+        return None
+    check_roles(request.labels, dataset.columns)
+    return classification_of(dataset.rows, request.labels)
 
 
 def outcomes_for(

@@ -16,6 +16,7 @@ from console.evaluations import told
 from exporters.outcome import judgements
 from pipeline.records import Exchange, LedgerEntry
 from sidelight import __version__
+from sidelight.classification import MEASURES, Classification, Counts
 from sidelight.intervals import bootstrap, wilson
 from sidelight.rows import Problem
 
@@ -80,6 +81,7 @@ class Verdict:
     problems: Sequence[Problem]
     least: float  # the pass rate that each evaluator must reach
     digest: str  # SHA-256 of the file, hex
+    classification: Classification | None = None  # None: no labels to compare
 
     @cached_property
     def tallies(self) -> tuple[Tally, ...]:
@@ -148,6 +150,7 @@ def write_json(verdict: Verdict, file: Path) -> None:
             }
             for each in verdict.tallies
         ],
+        "classification": verdict.classification and classification_told(verdict.classification),
         "problems": [problem._asdict() for problem in verdict.problems],
         "rows": [
             {"row": each.number, "outcomes": {entry.evaluator: told(entry) for entry in each.entries}}
@@ -155,6 +158,24 @@ def write_json(verdict: Verdict, file: Path) -> None:
         ],
     }
     file.write_bytes(orjson.dumps(everything, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def classification_told(found: Classification) -> dict[str, Any]:
+    return {
+        "labels": found.labels,
+        "matrix": found.matrix,
+        "rows": found.rows,
+        "left_out": found.left_out,
+        "accuracy": found.accuracy,
+        "micro": measures_of(found.micro),
+        "macro": {measure: found.macro(measure) for measure in MEASURES},
+        "classes": {label: measures_of(counts) for label, counts in found.classes.items()},
+        "ranking": found.ranking and found.ranking._asdict(),
+    }
+
+
+def measures_of(counts: Counts) -> dict[str, float | None]:
+    return {measure: getattr(counts, measure) for measure in MEASURES}
 
 
 def write_junit(verdict: Verdict, file: Path) -> None:

@@ -19,7 +19,7 @@ from pipeline.records import Outcome
 from sidelight import __version__
 from sidelight.charts import Segment, histogram, segments
 from sidelight.verdict import Verdict, printable
-from sidelight.verdict_table import conclusion, mean, number, rate
+from sidelight.verdict_table import comparison, conclusion, mean, number, rate
 
 SHOWN: Final = 1000  # failures, and rows that could not be read
 ORDER: Final[tuple[Outcome, ...]] = ("pass", "fail", "scored", "error", "skipped")
@@ -42,6 +42,7 @@ def page_of(verdict: Verdict, at: datetime) -> str:
         name=Path(verdict.file).name,
         at=f"{at:%d %B %Y, %H:%M} {at:%Z}",
         conclusion=conclusion(verdict).plain,
+        comparison=verdict.classification and comparison(verdict.classification),
         order=ORDER,
         skips=skips_of(verdict),
         histograms=[(each, histogram(each.scores, WIDTH, HEIGHT)) for each in varied],

@@ -75,6 +75,16 @@ def test_a_configuration_says_who_is_asked(tmp_path: Path) -> None:
     assert [each["evaluator"] for each in json.loads((tmp_path / "out.json").read_text())["evaluators"]] == ["refusal"]
 
 
+def test_labels_are_compared_where_somebody_asks(tmp_path: Path) -> None:
+    lines = ["question,answer,intent,guess", "a?,b,yes,Yes", "c?,d,no,yes", "e?,f,no,no", "g?,h,,no"]
+    (tmp_path / "data.csv").write_text("\n".join(lines))
+    asked = ("data.csv", "--label", "true=intent", "--label", "predicted=guess", "--json", "out.json")
+    run = evaluate(tmp_path, *asked, "--min-pass-rate", "0")
+    assert "Labels of 3 rows: accuracy 67%" in run.stdout, run.stdout + run.stderr
+    told = json.loads((tmp_path / "out.json").read_text())["classification"]
+    assert (told["labels"], told["matrix"], told["left_out"]) == (["no", "yes"], [[1, 1, 0], [0, 1, 0]], 1)
+
+
 def test_columns_with_names_of_their_own_are_mapped(tmp_path: Path) -> None:
     file = a_file(tmp_path, ("Frage", "Antwort"))
     run = evaluate(tmp_path, str(file))
@@ -87,7 +97,8 @@ def test_columns_with_names_of_their_own_are_mapped(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("--map", "response=Anser"), "did you mean Answer?"),
-        (("--map", "response"), "write FIELD=COLUMN"),
+        (("--map", "response"), "write NAME=COLUMN, like response=Reply"),
+        (("--label", "true=Answer"), "--label predicted=COLUMN is missing"),
         (("--min-pass-rate", "7"), "a share from 0 to 1"),
         (("--html", "nowhere/out.html"), "nowhere/out.html: there is no folder nowhere; make it first"),
     ],

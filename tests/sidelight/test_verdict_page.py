@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from pipeline.records import Evaluation, LedgerEntry
 from sidelight import __version__
+from sidelight.classification import Classification
 from sidelight.rows import Problem
 from sidelight.verdict import Judged, Verdict
 from sidelight.verdict_page import SHOWN, page_of, write_page
@@ -152,6 +154,15 @@ def test_whatever_was_said_stays_text(said: str, column: str, name: str) -> None
     told = verdict(entry("fail", 0.5, f"{said}</td><script>alert(1)</script>"), file=name)
     loud = Page(page_of(Verdict(name, {column: column}, told.judged, (), 0.9, ""), AT))
     assert [tag for tag, _ in loud.elements if tag != "code"] == [tag for tag, _ in quiet.elements if tag != "code"]
+
+
+def test_a_confusion_matrix_has_a_line_for_each_label() -> None:
+    found = Classification(("no", "<yes>"), ((3, 1, 0), (0, 2, 1)), 2)
+    seen = Page(page_of(replace(verdict(entry("pass")), classification=found), AT))
+    text = " ".join(" ".join(seen.texts).split())
+    assert "accuracy 71%" in text
+    assert "no 3 1 0 4 1 0.75 0.857 <yes> 0 2 1 3 0.667 0.667 0.667" in text
+    assert [value for value in seen.every("class") if "right" in value] == ["number right-4", "number right-4"]
 
 
 def test_the_page_is_written_as_utf_8(tmp_path: Path) -> None:

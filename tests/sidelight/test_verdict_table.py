@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from pipeline.records import Evaluation, LedgerEntry
+from sidelight.classification import Classification, Ranking
 from sidelight.rows import Problem
 from sidelight.verdict import Judged, Verdict
-from sidelight.verdict_table import print_verdict
+from sidelight.verdict_table import print_classification, print_verdict
 from tests.support.records import an_exchange
 
 
@@ -52,3 +54,17 @@ def test_rows_that_could_not_be_read_are_told() -> None:
 
 def test_success_says_so() -> None:
     assert shown(3, 0).splitlines()[-1] == "Passed: every pass rate is at least 100%."
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"), [(2, ["l0", "3", "0.6", "1", "0.75", "3", "0", "0"]), (7, ["l0", "3", "0.2", "1", "0.333"])]
+)
+def test_labels_are_compared_beside_their_matrix_while_it_is_narrow(labels: int, line: list[str]) -> None:
+    matrix = ((3, *(0,) * labels), *((2, 1, *(0,) * (labels - 1)),) * (labels - 1))[:labels]
+    found = Classification(tuple(f"l{number}" for number in range(labels)), matrix, 2, Ranking(0.9, "l1", 6))
+    out = io.StringIO()
+    print_classification(found, Console(file=out, width=80))
+    sentence = out.getvalue().splitlines()[0]
+    assert sentence.endswith("AUC of l1 0.9 in 6 rows; 2 rows without both labels are left out.")
+    assert max(map(len, out.getvalue().splitlines()[1:])) <= 80
+    assert next(text for text in out.getvalue().splitlines() if text.startswith("l0")).split() == line
