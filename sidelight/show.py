@@ -18,6 +18,7 @@ from config.settings import Settings, Store
 from exporters import EXPORTERS
 from processors import PROCESSORS, STAGES
 from sidelight.components import Components, build_components
+from sidelight.registry import installed_plugins
 from wire import SPLICED_FORMATS, WIRE_FORMATS
 
 REDACTED: Final = "[redacted]"
@@ -25,7 +26,7 @@ STORE: Final = "Keeps exchanges and outcomes in one SQLite file; there in any ca
 
 
 def list_components(console: Console) -> None:
-    """Every component that ships, with its options and their defaults."""
+    """Every component that ships, with its options and their defaults; of plug-ins their names."""
     families: dict[str, Mapping[str, Any]] = {
         "processors": {**STAGES, **PROCESSORS},
         "exporters": EXPORTERS,
@@ -47,6 +48,10 @@ def list_components(console: Console) -> None:
     console.print("\n[bold]wire formats of WebSockets[/bold], found by their paths alone", highlight=False)
     for spliced in SPLICED_FORMATS:
         console.print(f"{spliced.name}: {first_line(type(spliced).__doc__)}", highlight=False)
+    if plugins := installed_plugins():
+        console.print("\n[bold]plug-ins[/bold], imported when a configuration names them", highlight=False)
+    for plugin in plugins:
+        console.print(Text(f"{plugin.name}: among the {plugin.family}, from {plugin.package}"))
 
 
 def first_line(docstring: str | None) -> str:
