@@ -99,11 +99,12 @@ def text_of_file(data: bytes, path: Path) -> str:
         read = data[: error.start].decode(encoding, "ignore")
         row = sum(1 for _ in csv.reader(StringIO(read, newline=""))) - 1
         where = f"in row {row}" if row > 0 else "in its head"
-        raise ConfigError(f"{path}: is not {encoding} text {where}{older(data)}; save it as UTF-8") from None
+        hint = older(data) if encoding == "utf-8" else ""
+        raise ConfigError(f"{path}: is not {encoding} text {where}{hint}; save it as UTF-8") from None
 
 
 def older(data: bytes) -> str:
-    """What a text may be that is no Unicode: bytes of C1 are letters and signs there, and nothing else says which."""
+    """What a text may be that is no Unicode; nothing in it says so."""
     try:
         data.decode("cp1252")
     except UnicodeDecodeError:

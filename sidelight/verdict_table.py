@@ -115,12 +115,15 @@ def rate(each: Tally) -> str:
 
 
 def mean(each: Tally) -> str:
-    """`0.62 (0.5–0.74)`."""
+    """`0.62 (0.501–0.743)`."""
     if each.mean_interval is None:
         return number(each.mean_score)
     low, high = each.mean_interval
-    return f"{number(each.mean_score)} ({low:.2g}–{high:.2g})"
+    return f"{number(each.mean_score)} ({number(low)}–{number(high)})"
 
 
 def number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+    """Three digits, and all of them before the point."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -9,7 +9,7 @@ from pipeline.records import Evaluation, LedgerEntry
 from sidelight.classification import Classification, Ranking
 from sidelight.rows import Problem
 from sidelight.verdict import Judged, Verdict
-from sidelight.verdict_table import print_classification, print_verdict
+from sidelight.verdict_table import number, print_classification, print_verdict
 from tests.support.records import an_exchange
 
 
@@ -50,6 +50,13 @@ def test_rows_that_could_not_be_read_are_told() -> None:
     text = shown(1, 0, (Problem(7, "it is empty"),))
     assert "row 7 could not be read: it is empty" in text
     assert text.splitlines()[-1] == "Failed: 1 rows could not be read."
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(None, ""), (0.0, "0"), (0.12345, "0.123"), (-0.5, "-0.5"), (123.4, "123"), (45678.9, "45,679")]
+)
+def test_numbers_are_short(value: float | None, said: str) -> None:
+    assert number(value) == said
 
 
 def test_success_says_so() -> None:
