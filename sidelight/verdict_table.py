@@ -36,7 +36,7 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
 def tallies_table(tallies: Sequence[Tally]) -> Table:
     """Narrow enough for 80 columns; where a name is too long for them it folds."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
-    table.add_column("evaluator", overflow="fold", min_width=16)
+    table.add_column("evaluator", overflow="fold")
     for name in (*OUTCOMES.values(), "pass rate (95 %)", "mean (95 %)"):
         table.add_column(name, justify="right", no_wrap=True)
     for each in tallies:

@@ -8,8 +8,8 @@ from rich.console import Console
 from pipeline.records import Evaluation, LedgerEntry
 from sidelight.classification import Classification, Ranking
 from sidelight.rows import Problem
-from sidelight.verdict import Judged, Verdict
-from sidelight.verdict_table import number, print_classification, print_verdict
+from sidelight.verdict import Judged, Tally, Verdict
+from sidelight.verdict_table import number, print_classification, print_verdict, tallies_table
 from tests.support.records import an_exchange
 
 
@@ -33,6 +33,14 @@ def test_sums_failures_and_the_conclusion_fit_80_columns() -> None:
     assert line.split() == ["answer_relevancy", "8", "2", "0", "0", "0", "80%", "(49–94)", "0.25", "(0.25–0.25)"]
     assert text.splitlines()[0] == "10 rows of hr.csv: query from Question."
     assert text.splitlines()[-1] == "Failed: below 100% or broken: answer_relevancy."
+
+
+def test_beside_wide_figures_the_name_folds_and_nothing_is_cut() -> None:
+    outcomes = {"pass": 123_456, "fail": 234_567, "scored": 345_678, "skipped": 456_789}
+    out = io.StringIO()
+    Console(file=out, width=80).print(tallies_table([Tally("answer_relevancy", outcomes, (0.123, 0.456))]))
+    assert all(figure in out.getvalue() for figure in ("123,456", "456,789", "34% (34–35)", "0.289 (0.123–0.456)"))
+    assert max(map(len, out.getvalue().splitlines())) <= 80
 
 
 def test_what_was_said_is_text_and_not_markup() -> None:
