@@ -9,7 +9,7 @@ from pipeline.records import Exchange, Message, Part
 from tests.support.records import an_exchange, answer
 
 CALL = Message("assistant", (Part("tool_call", name="lookup", arguments={}),))
-WHOLE = an_exchange(output_messages=(answer("Hello!"), CALL), context=("a document",))
+WHOLE = an_exchange(output_messages=(answer("Hello!"), CALL), context=("a document",), ground_truth="Hello!")
 
 
 @pytest.mark.parametrize("name", INPUTS)
