@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     add_config(story)
 
     evaluate = verb(verbs, "evaluate", do_evaluate, "ask the evaluators about a file of questions and answers")
-    evaluate.add_argument("file", metavar="FILE", help=".csv, .tsv, or .jsonl with an object a line")
+    evaluate.add_argument("file", metavar="FILE", help=".csv, .tsv, .jsonl, .json or .parquet")
     evaluate.add_argument(
         "--map", metavar="FIELD=COLUMN", action="append", default=[], help="which column is what, like response=Reply"
     )

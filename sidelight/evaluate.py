@@ -93,12 +93,15 @@ def outcomes_for(
 
 
 def write_verdict(verdict: Verdict, request: Request) -> None:
-    if request.json:
-        write_json(verdict, request.json)
-    if request.junit:
-        write_junit(verdict, request.junit)
-    if request.html:
-        write_page(verdict, request.html, datetime.now(UTC))
+    try:
+        if request.json:
+            write_json(verdict, request.json)
+        if request.junit:
+            write_junit(verdict, request.junit)
+        if request.html:
+            write_page(verdict, request.html, datetime.now(UTC))
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: cannot be written: {error.strerror}") from None
 
 
 async def judge(

@@ -100,6 +100,7 @@ def test_columns_with_names_of_their_own_are_mapped(tmp_path: Path) -> None:
         (("--map", "response"), "write NAME=COLUMN, like response=Reply"),
         (("--label", "true=Answer"), "--label predicted=COLUMN is missing"),
         (("--min-pass-rate", "7"), "a share from 0 to 1"),
+        (("--json", "."), ".: cannot be written: Is a directory"),
         (("--html", "nowhere/out.html"), "nowhere/out.html: there is no folder nowhere; make it first"),
     ],
 )
