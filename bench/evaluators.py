@@ -19,8 +19,8 @@ from pipeline.contracts import Processor
 from pipeline.records import Exchange, Message, Part
 from processors import PROCESSORS
 from processors.redact import Redact
+from sidelight.intervals import wilson
 from sidelight.show import first_line
-from sidelight.verdict import wilson
 from tests.support.records import an_exchange, answer
 
 PAGE = Path(__file__).parents[1] / "docs" / "evaluators.md"

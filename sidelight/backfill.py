@@ -25,11 +25,12 @@ from pipeline.errors import ConfigError
 from pipeline.records import Exchange, LedgerEntry
 from sidelight.components import Components
 from sidelight.demo.report import progress
-from sidelight.engine import Outcomes, outcomes_of
-from sidelight.verdict import wilson
+from sidelight.engine import Entries, judge_all
+from sidelight.intervals import wilson
 from store.journal import rewrite
 from store.queries import LedgerRow, judged_exchanges, opened
 
+Outcomes: TypeAlias = dict[str, Entries]  # exchange id → everybody's
 Ledger: TypeAlias = Mapping[str, LedgerRow]  # evaluator → its outcome
 DECIDED: Final = ("pass", "fail")
 NEVER_ASKED: Final = "skipped"  # a judge that was not asked then is not asked now: its sample stays the same
@@ -76,8 +77,14 @@ async def backfill(
         return row is not None and row.outcome != NEVER_ASKED
 
     exchanges = [exchange for exchange, _ in stored]
+    outcomes: Outcomes = {}
     with progress(console, "exchanges", len(exchanges)) as advance:
-        outcomes = await outcomes_of(exchanges, settings, components, advance, asked_before)
+
+        def on_whole(exchange: Exchange, entries: Entries) -> None:
+            outcomes[exchange.id] = entries
+            advance(exchange)
+
+        await judge_all(exchanges, settings, components, on_whole, asked_before)
     console.print(breaks_table(breaks(ledgers, outcomes)))
     if write:
         rows = [

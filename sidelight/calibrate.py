@@ -18,11 +18,13 @@ from pipeline.records import LedgerEntry
 from pipeline.versions import version_of as edition_of
 from sidelight.calibration_table import print_calibration
 from sidelight.components import build_components, build_evaluators, build_judges, evaluators_among, judges_among
-from sidelight.dataset import Dataset, Problem, mapping_of, read_dataset
+from sidelight.dataset import Dataset, mapping_of, read_dataset
 from sidelight.demo.report import progress
 from sidelight.evaluate import judge
 from sidelight.labels import Column, Opinion, existing, label_column, read_labels, read_scores
+from sidelight.outcomes import Outcomes
 from sidelight.pairs import Pair, differing, measure
+from sidelight.rows import Problem
 
 PASS_AT: Final = 3.0
 
@@ -111,7 +113,7 @@ def by_asking(labelled: Dataset, asked: Asked, settings: Settings, console: Cons
     """The evaluator judges the rows that have a label, as `sidelight evaluate` does."""
     mapping = mapping_of(labelled.columns, asked.given)
     with progress(console, "rows", len(labelled.rows)) as advance:
-        judged = asyncio.run(judge(labelled, mapping, settings, build_components(settings), advance))
+        judged = asyncio.run(judge(labelled, mapping, settings, build_components(settings), advance, Outcomes()))
     entries = {each.number: each.entries[0] for each in judged}
     check_scale([score for entry in entries.values() if (score := undecided_score(entry)) is not None], asked.pass_at)
     opinions = {n: opinion for n, entry in entries.items() if (opinion := opinion_of(entry, asked.pass_at))}

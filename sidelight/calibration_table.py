@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.calibration import Calibration, Grades, Kappa, Scores
-from sidelight.dataset import Problem
-from sidelight.verdict import wilson
+from sidelight.intervals import wilson
+from sidelight.rows import Problem
 
 SHOWN = 20  # stretches of rows in a line
 

@@ -27,7 +27,7 @@ from sidelight.calibrate import PASS_AT, Asked, calibrate_file
 from sidelight.components import build_components, evaluators_among, judges_among, with_defaults
 from sidelight.demo import run_demo
 from sidelight.doctor import examine
-from sidelight.evaluate import evaluate_file
+from sidelight.evaluate import Request, evaluate_file
 from sidelight.explain import explain
 from sidelight.otel_environment import Told, told_by
 from sidelight.process import set_up_logging
@@ -78,13 +78,24 @@ def parser() -> argparse.ArgumentParser:
     add_config(story)
 
     evaluate = verb(verbs, "evaluate", do_evaluate, "ask the evaluators about a file of questions and answers")
-    evaluate.add_argument("file", metavar="FILE", help=".csv, .tsv, or .jsonl with an object a line")
+    evaluate.add_argument("file", metavar="FILE", help=".csv, .tsv, .jsonl, .json or .parquet")
     add_map(evaluate)
+    evaluate.add_argument(
+        "--label",
+        metavar="ROLE=COLUMN",
+        action="append",
+        default=[],
+        help="compare labels: true=COLUMN and predicted=COLUMN, and score=COLUMN for AUC",
+    )
     evaluate.add_argument(
         "--min-pass-rate", metavar="SHARE", type=float, default=1.0, help="that each evaluator must reach (1.0)"
     )
-    evaluate.add_argument("--json", metavar="FILE", help="write everything there, for programs")
-    evaluate.add_argument("--junit", metavar="FILE", help="write JUnit's XML there, for CI")
+    evaluate.add_argument("--json", metavar="FILE", type=Path, help="write everything there, for programs")
+    evaluate.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit's XML there, for CI")
+    evaluate.add_argument("--html", metavar="FILE", type=Path, help="write a page there, for people")
+    evaluate.add_argument(
+        "--resume", metavar="FILE", type=Path, help="keep outcomes there as they come; if some are there, go on"
+    )
     add_config(evaluate)
 
     calibrate = verb(verbs, "calibrate", do_calibrate, "hold an evaluator against labels that people gave")
@@ -138,10 +149,8 @@ def add_map(command: argparse.ArgumentParser) -> None:
 
 
 def map_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """Field → column, as --map has it."""
-    if unclear := [pair for pair in arguments.map if "=" not in pair]:
-        raise ConfigError(*(f"--map {pair}: write FIELD=COLUMN, like response=Reply" for pair in unclear))
-    return dict(pair.partition("=")[::2] for pair in arguments.map)
+    """Field → column."""
+    return pairs("--map", arguments.map, "response=Reply")
 
 
 def tree_from(file: str) -> dict[str, Any]:
@@ -242,21 +251,25 @@ def do_evaluate(arguments: argparse.Namespace) -> int:
     """0 when every pass rate is reached, 1 when not."""
     if not 0 <= arguments.min_pass_rate <= 1:
         raise ConfigError("--min-pass-rate: give a share from 0 to 1")
-    given = map_of(arguments)
-    settings = settings_or_defaults(arguments)
-    passed = asyncio.run(
-        evaluate_file(
-            Path(arguments.file),
-            settings,
-            build_components(settings),
-            Console(),
-            given=given,
-            least=arguments.min_pass_rate,
-            json_file=Path(arguments.json) if arguments.json else None,
-            junit_file=Path(arguments.junit) if arguments.junit else None,
-        )
+    request = Request(
+        file=Path(arguments.file),
+        given=map_of(arguments),
+        labels=pairs("--label", arguments.label, "true=Intent"),
+        least=arguments.min_pass_rate,
+        json=arguments.json,
+        junit=arguments.junit,
+        html=arguments.html,
+        resume=arguments.resume,
     )
-    return 0 if passed else 1
+    settings = settings_or_defaults(arguments)
+    return 0 if asyncio.run(evaluate_file(request, settings, build_components(settings), Console())) else 1
+
+
+def pairs(option: str, given: list[str], example: str) -> dict[str, str]:
+    """What stands before and behind the first `=` of each."""
+    if unclear := [each for each in given if "=" not in each]:
+        raise ConfigError(*(f"{option} {each}: write NAME=COLUMN, like {example}" for each in unclear))
+    return dict(each.partition("=")[::2] for each in given)
 
 
 def do_calibrate(arguments: argparse.Namespace) -> int:

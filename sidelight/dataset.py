@@ -1,20 +1,21 @@
-"""A file of questions and answers → exchanges, as if they had just passed: CSV with a head, or a JSON object a line.
+"""A file of questions and answers → exchanges, as if they had just passed.
 
-Columns are found by the names that people give them, or as `--map FIELD=COLUMN` says. A row that cannot be read is a
-Problem with its number, and the others are read.
+Columns are found by the names that people give them, or as `--map FIELD=COLUMN` says.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pipeline.errors import ConfigError
 from pipeline.records import Exchange, Http, Message, Part, Timing, TraceContext
+from sidelight.parquet import rows_of_parquet
+from sidelight.rows import Problem, Row, rows_of_csv, rows_of_json, rows_of_json_lines, text_of_file
 
 # What an exchange can get from a column, and what such columns are called; in lower case, words joined by `_`.
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
@@ -30,22 +31,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "finish_reason": ("finish_reason", "stop_reason"),
 }  # fmt: skip
 NEEDED: Final = ("query", "response")
-LARGEST_FIELD: Final = 16 * 2**20  # characters
-MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
-
-
-class Row(NamedTuple):
-    """`number` counts as people do: the first row below a CSV's head is 1, the first line of JSON too."""
-
-    number: int
-    values: Mapping[str, Any]
-
-
-class Problem(NamedTuple):
-    """A row that is none."""
-
-    number: int
-    said: str
+KINDS: Final = ".csv, .tsv, .jsonl, .json or .parquet"
 
 
 class Dataset(NamedTuple):
@@ -54,6 +40,7 @@ class Dataset(NamedTuple):
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
+    digest: str  # SHA-256 of the file, hex
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -66,67 +53,20 @@ def read_dataset(path: Path) -> Dataset:
         case ".csv" | ".tsv":
             found = list(rows_of_csv(text_of_file(data, path), path))
         case ".jsonl" | ".ndjson":
-            found = list(rows_of_json(data))
+            found = list(rows_of_json_lines(data))
+        case ".json":
+            found = list(rows_of_json(data, path))
+        case ".parquet":
+            found = list(rows_of_parquet(data, path))
         case other:
-            raise ConfigError(f"{path}: {other or 'a file without an ending'} is not read; give .csv, .tsv or .jsonl")
+            raise ConfigError(f"{path}: {other or 'a file without an ending'} is not read; give {KINDS}")
     rows = tuple(each for each in found if isinstance(each, Row))
     problems = tuple(each for each in found if isinstance(each, Problem))
     columns = tuple(dict.fromkeys(name for row in rows for name in row.values))
     if not rows:
         said = f"; {problems[0].said}, in row {problems[0].number}" if problems else ""
         raise ConfigError(f"{path}: there is no row to evaluate{said}")
-    return Dataset(columns, rows, problems)
-
-
-def text_of_file(data: bytes, path: Path) -> str:
-    """UTF-8, or what its first bytes say; ConfigError with the row where it is neither."""
-    encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start)
-        raise ConfigError(f"{path}: is not {encoding} text in row {row}; save it as UTF-8") from None
-
-
-def rows_of_csv(text: str, path: Path) -> Iterator[Row | Problem]:
-    csv.field_size_limit(LARGEST_FIELD)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    number = 0
-    head: list[str] | None = None
-    while True:
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            number += 1
-            yield Problem(number, str(error))
-            continue
-        if head is None:
-            head = [name.strip() for name in values]
-            continue
-        number += 1
-        yield row_of(number, head, values)
-
-
-def row_of(number: int, head: Sequence[str], values: Sequence[str]) -> Row | Problem:
-    if not any(value.strip() for value in values):
-        return Problem(number, "it is empty")
-    if len(values) != len(head):
-        return Problem(number, f"it has {len(values)} columns where the head has {len(head)}")
-    return Row(number, dict(zip(head, values, strict=True)))
-
-
-def rows_of_json(data: bytes) -> Iterator[Row | Problem]:
-    for number, line in enumerate(data.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            yield Problem(number, "it is no JSON")
-            continue
-        yield Row(number, value) if isinstance(value, dict) else Problem(number, "it is no JSON object")
+    return Dataset(columns, rows, problems, sha256(data).hexdigest())
 
 
 def mapping_of(columns: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
@@ -195,6 +135,11 @@ def exchange_of(row: Row, mapping: Mapping[str, str]) -> Exchange:
         context_source="file",
         ground_truth=as_text(told.get("ground_truth")) or None,
     )
+
+
+def row_number(exchange: Exchange) -> int:
+    """Which row became this exchange."""
+    return int(exchange.id, 16)
 
 
 def as_text(value: Any) -> str:

@@ -12,12 +12,12 @@ from pipeline.records import Exchange, LedgerEntry
 from pipeline.workers import WorkerPool
 from sidelight.components import Components
 from sidelight.evaluators import spawner
-from sidelight.judges import Panel, panel_of
+from sidelight.judges import panel_of
 
 MOST_WAITING: Final = 1_000_000  # nothing may be refused: it is there as a whole
 
-Outcomes: TypeAlias = dict[str, tuple[LedgerEntry, ...]]  # exchange id → everybody's, evaluators first
-Advance: TypeAlias = Callable[[Exchange], None]
+Entries: TypeAlias = tuple[LedgerEntry, ...]
+OnWhole: TypeAlias = Callable[[Exchange, Entries], None]
 Wanted: TypeAlias = Callable[[str, Exchange], bool]  # is this judge to be asked about this exchange?
 
 
@@ -26,41 +26,42 @@ def everything(judge: str, exchange: Exchange) -> bool:
     return True
 
 
-async def outcomes_of(
+async def judge_all(
     exchanges: Sequence[Exchange],
     settings: Settings,
     components: Components,
-    advance: Advance,
+    on_whole: OnWhole,
     wanted: Wanted = everything,
-) -> Outcomes:
-    """Everybody's outcomes; `advance` hears of each exchange that is finished. Exchanges are as redaction left them."""
-    outcomes: Outcomes = {}
+) -> None:
+    """`on_whole` is called once for each, when everybody has had their say: evaluators first, judges after them.
 
-    def on_done(exchange: Exchange, entries: tuple[LedgerEntry, ...]) -> None:
-        outcomes[exchange.id] = entries
-        if not components.judges:
-            advance(exchange)
+    Exchanges are as redaction left them.
+    """
+    async with AsyncExitStack() as stack:
+        panel = await panel_of(stack, settings, components.judges)
 
-    async def ask(panel: Panel, exchange: Exchange) -> None:
-        outcomes[exchange.id] += await panel.judge(exchange, wanted)
-        advance(exchange)
+        async def ask(exchange: Exchange, entries: Entries) -> None:
+            on_whole(exchange, entries + await panel.judge(exchange, wanted))
 
-    options = settings.evaluation
-    pool = WorkerPool(
-        spawner(settings, in_the_gaps=False),
-        tuple(components.evaluators),
-        on_done,
-        workers=options.workers,
-        timeout=options.timeout,
-        max_attempts=options.max_attempts,
-        queue_size=MOST_WAITING,
-    )
-    async with pool:
-        for exchange in exchanges:
-            pool.submit(exchange)
-        await pool.drained()
-    if components.judges:
-        async with AsyncExitStack() as stack:
-            panel = await panel_of(stack, settings, components.judges)
-            await asyncio.gather(*(ask(panel, exchange) for exchange in exchanges))
-    return outcomes
+        judging = await stack.enter_async_context(asyncio.TaskGroup())
+
+        def on_done(exchange: Exchange, entries: Entries) -> None:
+            if components.judges:
+                judging.create_task(ask(exchange, entries))
+            else:
+                on_whole(exchange, entries)
+
+        options = settings.evaluation
+        pool = WorkerPool(
+            spawner(settings, in_the_gaps=False),
+            tuple(components.evaluators),
+            on_done,
+            workers=options.workers,
+            timeout=options.timeout,
+            max_attempts=options.max_attempts,
+            queue_size=MOST_WAITING,
+        )
+        async with pool:
+            for exchange in exchanges:
+                pool.submit(exchange)
+            await pool.drained()

@@ -7,7 +7,8 @@ from math import isfinite
 from typing import Final, NamedTuple
 
 from pipeline.errors import ConfigError
-from sidelight.dataset import Problem, Row, as_text, listed, nearest, plain
+from sidelight.dataset import as_text, listed, nearest, plain
+from sidelight.rows import Problem, Row
 
 LABELS: Final = ("label", "human_label", "human", "gold", "rating")  # what such columns are called
 WORDS: Final = {

@@ -8,7 +8,8 @@ from typing import Final
 from pipeline.contracts import Processor
 from pipeline.inputs import missing_input
 from pipeline.records import Exchange
-from sidelight.dataset import Row, exchange_of
+from sidelight.dataset import exchange_of
+from sidelight.rows import Row
 
 SPAN: Final = 4_000_000  # ns of CPU spent on finding it out
 WARM: Final = 3

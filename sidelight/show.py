@@ -22,7 +22,7 @@ from processors import JUDGES, PROCESSORS, STAGES
 from processors.rubric import names, shipped
 from sidelight.components import Components, build_components
 from sidelight.price_tag import a_kilobyte_each, microseconds
-from sidelight.registry import EXPORTER_PLUGINS, PROCESSOR_PLUGINS, every_plugin
+from sidelight.registry import EXPORTER_PLUGINS, PROCESSOR_PLUGINS, every_plugin, installed_plugins
 from wire import SPLICED_FORMATS, WIRE_FORMATS
 
 REDACTED: Final = "[redacted]"
@@ -30,7 +30,7 @@ STORE: Final = "Keeps exchanges and outcomes in one SQLite file; there in any ca
 
 
 def list_components(console: Console) -> None:
-    """Every component that ships, with its options and their defaults."""
+    """Every component that ships or is installed, with its options and their defaults."""
     console.print(evaluators_table())
     console.print()
     families: dict[str, Mapping[str, Any]] = {
@@ -54,6 +54,10 @@ def list_components(console: Console) -> None:
     console.print("\n[bold]wire formats of WebSockets[/bold], found by their paths alone", highlight=False)
     for spliced in SPLICED_FORMATS:
         console.print(f"{spliced.name}: {first_line(type(spliced).__doc__)}", highlight=False)
+    if plugins := installed_plugins():
+        console.print("\n[bold]plug-ins[/bold], and whose they are", highlight=False)
+    for plugin in plugins:
+        console.print(Text(f"{plugin.name}: among the {plugin.family}, from {plugin.package}"))
 
 
 def a_table(title: str, *columns: str) -> Table:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -17,9 +16,9 @@ from console.evaluations import told
 from exporters.outcome import judgements
 from pipeline.records import Exchange, LedgerEntry
 from sidelight import __version__
-from sidelight.dataset import Problem
-
-SURE = 1.96  # standard deviations on either side: 95 of 100
+from sidelight.classification import MEASURES, Classification, Counts
+from sidelight.intervals import bootstrap, wilson
+from sidelight.rows import Problem
 
 
 class Judged(NamedTuple):
@@ -59,12 +58,17 @@ class Tally:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Between which the pass rate lies with 95 % (Wilson 1927)."""
+        """Between which the pass rate lies with 95 %."""
         return wilson(self.outcomes.get("pass", 0), self.decided) if self.decided else None
 
     @property
     def mean_score(self) -> float | None:
         return sum(self.scores) / len(self.scores) if self.scores else None
+
+    @cached_property
+    def mean_interval(self) -> tuple[float, float] | None:
+        """Between which the mean lies with 95 %; None: of fewer than two scores."""
+        return bootstrap(self.scores)
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Verdict:
     judged: Sequence[Judged]
     problems: Sequence[Problem]
     least: float  # the pass rate that each evaluator must reach
+    digest: str  # SHA-256 of the file, hex
+    classification: Classification | None = None  # None: no labels to compare
 
     @cached_property
     def tallies(self) -> tuple[Tally, ...]:
@@ -124,19 +130,12 @@ def failure_of(number: int, entry: LedgerEntry) -> Failure:
     return Failure(number, entry.evaluator, entry.outcome, decisive.score_value, reason)
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """A 95 % interval of a share."""
-    share, spread = hits / of, SURE**2 / of
-    middle = (share + spread / 2) / (1 + spread)
-    half = SURE * sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
 def write_json(verdict: Verdict, file: Path) -> None:
     """Everything, for programs."""
     everything: dict[str, Any] = {
         "sidelight": __version__,
         "file": verdict.file,
+        "sha256": verdict.digest,
         "mapping": dict(verdict.mapping),
         "passed": verdict.passed,
         "least_pass_rate": verdict.least,
@@ -147,9 +146,11 @@ def write_json(verdict: Verdict, file: Path) -> None:
                 "pass_rate": each.pass_rate,
                 "interval": each.interval,
                 "mean_score": each.mean_score,
+                "mean_interval": each.mean_interval,
             }
             for each in verdict.tallies
         ],
+        "classification": verdict.classification and classification_told(verdict.classification),
         "problems": [problem._asdict() for problem in verdict.problems],
         "rows": [
             {"row": each.number, "outcomes": {entry.evaluator: told(entry) for entry in each.entries}}
@@ -157,6 +158,24 @@ def write_json(verdict: Verdict, file: Path) -> None:
         ],
     }
     file.write_bytes(orjson.dumps(everything, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def classification_told(found: Classification) -> dict[str, Any]:
+    return {
+        "labels": found.labels,
+        "matrix": found.matrix,
+        "rows": found.rows,
+        "left_out": found.left_out,
+        "accuracy": found.accuracy,
+        "micro": measures_of(found.micro),
+        "macro": {measure: found.macro(measure) for measure in MEASURES},
+        "classes": {label: measures_of(counts) for label, counts in found.classes.items()},
+        "ranking": found.ranking and found.ranking._asdict(),
+    }
+
+
+def measures_of(counts: Counts) -> dict[str, float | None]:
+    return {measure: getattr(counts, measure) for measure in MEASURES}
 
 
 def write_junit(verdict: Verdict, file: Path) -> None:

@@ -36,9 +36,10 @@ def test_the_top_level_is_the_nine_packages(wheel: zipfile.Path) -> None:
     assert {folder for folder in folders if not folder.endswith(".dist-info")} == PACKAGES
 
 
-def test_every_source_file_and_the_schema_are_inside(wheel: zipfile.Path) -> None:
+def test_every_source_file_the_schema_and_the_pages_are_inside(wheel: zipfile.Path) -> None:
     files = {str(file.relative_to(ROOT)) for package in PACKAGES for file in (ROOT / package).rglob("*.py")}
-    assert files | {"store/schema.sql"} <= set(names(wheel))
+    pages = {str(file.relative_to(ROOT)) for file in (ROOT / "sidelight" / "templates").iterdir()}
+    assert files | pages | {"store/schema.sql"} <= set(names(wheel))
 
 
 def test_no_test_benchmark_or_store_is_inside(wheel: zipfile.Path) -> None:

@@ -42,7 +42,7 @@ from pipeline.runner import Runner, Stages
 from pipeline.telemetry import Observation, Snapshot, Telemetry
 from pipeline.workers import Done, WorkerPool
 from sidelight.components import Components, build_components, queued_form, stored_form
-from sidelight.dataset import Row, exchange_of
+from sidelight.dataset import exchange_of
 from sidelight.description import Description
 from sidelight.evaluators import spawner
 from sidelight.health import health
@@ -50,6 +50,7 @@ from sidelight.judges import Panel, at_work, memory_beside
 from sidelight.process import on_sigterm, read_lines, report, report_often, run_in_the_gaps, set_up_logging
 from sidelight.processes import Processes
 from sidelight.questions import Questions
+from sidelight.rows import Row
 from sidelight.runs import Runs
 from store.backlog import Backlog
 from store.journal import Journal

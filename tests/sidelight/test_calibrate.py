@@ -133,7 +133,7 @@ def test_shares_are_a_pass_from_where_somebody_says(tmp_path: Path) -> None:
         (("--evaluator", "refusal", "--label", "lable"), "did you mean label?; there are question, answer, label"),
         (("--evaluator", "refusal", "--score", "x"), "no such column; there are question, answer, label"),
         (("--evaluator", "refusal", "--map", "response=Anser"), "there is no column 'Anser'"),
-        (("--evaluator", "refusal", "--map", "response"), "write FIELD=COLUMN"),
+        (("--evaluator", "refusal", "--map", "response"), "write NAME=COLUMN"),
         (("--evaluator", "refusal", "--score", "label", "--map", "response=answer"), "exclude each other"),
         (("--evaluator", "refusal", "--pass-at", "nan"), "--pass-at: give a number"),
         (("--evaluator", "refusal", "-o", "no/such/folder.json"), "there is no folder no/such; make it first"),

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from pipeline.calibration import Calibration
 from sidelight.calibration_table import print_calibration, rows
-from sidelight.dataset import Problem
+from sidelight.rows import Problem
 from tests.support.calibrations import a_calibration, graded, measured, pairs_of
 
 

@@ -1,19 +1,17 @@
-"""Files as people have them: odd heads, encodings, quotes and rows, each told with its number."""
+"""Files as people have them, and their columns by whatever name."""
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
 from pipeline.records import text_of
-from sidelight.dataset import Dataset, Problem, exchange_of, mapping_of, read_dataset, rows_of_json, text_of_file
+from sidelight.dataset import Dataset, exchange_of, mapping_of, read_dataset
+from sidelight.rows import Problem, rows_of_json_lines
 
 CSV = "Question,Answer,Reference\nHow many?,Three.,3\n"
 
@@ -47,6 +45,8 @@ def test_a_row_becomes_a_chat_that_said_this(tmp_path: Path) -> None:
     [
         (CSV.replace(",", "\t"), "data.tsv"),
         ('{"Question": "How many?", "Answer": "Three.", "Reference": "3"}\n', "data.jsonl"),
+        ('[\n {"Question": "How many?", "Answer": "Three.", "Reference": "3"}\n]', "data.json"),
+        (CSV.replace(",", ";"), "data.csv"),
         (CSV.encode("utf-8-sig"), "data.csv"),
         (CSV.encode("utf-16"), "data.csv"),
         (CSV.replace("\n", "\r\n"), "data.csv"),
@@ -56,35 +56,13 @@ def test_the_same_in_other_clothes_is_the_same(tmp_path: Path, content: str | by
     assert read(tmp_path, content, name).rows == read(tmp_path, CSV).rows
 
 
-def test_quotes_commas_and_lines_within_a_field_are_kept(tmp_path: Path) -> None:
-    (row,) = read(tmp_path, 'question,answer\n"a, ""b""\nc","é 🙂"\n').rows
-    assert row.values == {"question": 'a, "b"\nc', "answer": "é 🙂"}
-
-
-def test_a_row_that_is_none_is_told_by_its_number_and_the_others_are_read(tmp_path: Path) -> None:
-    dataset = read(tmp_path, "question,answer\na,b\n\n,\nc\nd,e,f\ng,h\n")
-    assert [row.number for row in dataset.rows] == [1, 6]
-    assert dataset.problems == (
-        Problem(2, "it is empty"),
-        Problem(3, "it is empty"),
-        Problem(4, "it has 1 columns where the head has 2"),
-        Problem(5, "it has 3 columns where the head has 2"),
-    )
-
-
-def test_lines_that_are_no_objects_are_told_by_their_number(tmp_path: Path) -> None:
-    dataset = read(tmp_path, '{"q": 1}\n\n{"q": \n[1]\n' + "[" * 100_000 + '\n{"q": 2}\n', "data.jsonl")
-    assert [row.number for row in dataset.rows] == [1, 6]
-    assert [problem.number for problem in dataset.problems] == [3, 4, 5]
-
-
 @pytest.mark.parametrize(
     ("content", "name", "said"),
     [
-        (b"question,answer\na,b\nc,\xff\n", "data.csv", "is not utf-8 text in row 2"),
         ("question,answer\n", "data.csv", "no row"),
         ("", "data.csv", "no row"),
         ("[]\n", "data.jsonl", "it is no JSON object, in row 1"),
+        ("[]\n", "data.json", "no row"),
         ("a", "data.xlsx", ".xlsx is not read"),
         ("a", "data", "without an ending"),
     ],
@@ -146,13 +124,6 @@ def test_a_column_that_nobody_can_guess_is_asked_for() -> None:
     ],
 )
 def test_context_is_one_text_or_a_list(value: Any, documents: tuple[str, ...]) -> None:
-    (row,) = rows_of_json(json.dumps({"query": "q", "response": "r", "context": value}).encode())
+    (row,) = rows_of_json_lines(json.dumps({"query": "q", "response": "r", "context": value}).encode())
     assert not isinstance(row, Problem)
     assert exchange_of(row, {"query": "query", "response": "response", "context": "context"}).context == documents
-
-
-@given(st.binary(max_size=200))
-def test_no_bytes_break_the_readers(data: bytes) -> None:
-    list(rows_of_json(data))
-    with suppress(ConfigError):
-        text_of_file(data, Path("x.csv"))

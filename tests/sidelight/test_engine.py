@@ -8,7 +8,7 @@ from pathlib import Path
 from config.load import settings_from
 from pipeline.records import Exchange
 from sidelight.components import build_components
-from sidelight.engine import outcomes_of
+from sidelight.engine import Entries, judge_all
 from tests.support.judge_endpoint import always, judge_endpoint
 from tests.support.records import an_exchange, answer
 
@@ -27,11 +27,16 @@ async def test_evaluators_and_judges_have_their_say_and_each_exchange_is_heard_o
         )
         components = await asyncio.to_thread(build_components, settings)
         heard: list[str] = []
+        outcomes: dict[str, Entries] = {}
+
+        def on_whole(exchange: Exchange, entries: Entries) -> None:
+            heard.append(exchange.id)
+            outcomes[exchange.id] = entries
 
         def even(judge: str, exchange: Exchange) -> bool:
             return int(exchange.id, 16) % 2 == 0
 
-        outcomes = await outcomes_of(EXCHANGES, settings, components, lambda each: heard.append(each.id), even)
+        await judge_all(EXCHANGES, settings, components, on_whole, even)
     assert sorted(heard) == [each.id for each in EXCHANGES]
     assert len(endpoint.bodies) == 20
     for exchange in EXCHANGES:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from sidelight.dataset import Problem, Row
 from sidelight.labels import Column, Opinion, existing, label_column, read_labels, read_scores
+from sidelight.rows import Problem, Row
 
 
 def rows(values: Sequence[Any]) -> list[Row]:

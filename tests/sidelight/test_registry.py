@@ -9,7 +9,7 @@ import pytest
 
 from exporters import EXPORTERS
 from processors import PROCESSORS
-from sidelight.registry import exporters_for, processors_for
+from sidelight.registry import Plugin, exporters_for, installed_plugins, processors_for
 
 PLUGIN = """
 from dataclasses import dataclass
@@ -54,4 +54,13 @@ def test_a_plugin_that_is_named_is_there(plugin: str) -> None:
 
 def test_a_plugin_that_is_not_named_is_not_imported(plugin: str) -> None:
     processors_for(["refusal"])
+    assert plugin not in sys.modules
+
+
+def test_what_is_installed_is_named_and_not_imported(plugin: str) -> None:
+    assert [
+        Plugin("broken", "processors", "polite-plugin 1.0"),
+        Plugin("polite", "processors", "polite-plugin 1.0"),
+        Plugin("elsewhere", "exporters", "polite-plugin 1.0"),
+    ] == [each for each in installed_plugins() if each.package == "polite-plugin 1.0"]
     assert plugin not in sys.modules

@@ -7,10 +7,11 @@ from xml.etree import ElementTree
 import pytest
 
 from pipeline.records import Evaluation, LedgerEntry
-from sidelight.dataset import Problem
-from sidelight.verdict import Judged, Verdict, wilson, write_json, write_junit
+from sidelight.rows import Problem
+from sidelight.verdict import Judged, Verdict, write_json, write_junit
 from tests.support.records import an_exchange
 
+DIGEST = "e3b0c442"
 PASSED = LedgerEntry("relevancy", "pass", None, (Evaluation("relevancy", 1.0, "pass"),))
 FAILED = LedgerEntry("relevancy", "fail", None, (Evaluation("relevancy", 0.0, "fail", "it speaks of \x00 bananas"),))
 BROKEN = LedgerEntry("relevancy", "error", "timeout", (Evaluation("relevancy", error_type="timeout"),))
@@ -19,7 +20,7 @@ SKIPPED = LedgerEntry("relevancy", "skipped", "missing_input")
 
 def verdict(*entries: LedgerEntry, least: float = 1.0, problems: tuple[Problem, ...] = ()) -> Verdict:
     judged = [Judged(number, an_exchange(), (entry,)) for number, entry in enumerate(entries, start=1)]
-    return Verdict("hr.csv", {"query": "Question"}, judged, problems, least)
+    return Verdict("hr.csv", {"query": "Question"}, judged, problems, least, DIGEST)
 
 
 def test_what_failed_is_told_with_its_row_and_reason() -> None:
@@ -56,19 +57,12 @@ def test_what_was_skipped_counts_for_nothing() -> None:
     assert (tally.pass_rate, tally.interval, tally.mean_score) == (None, None, None)
 
 
-@pytest.mark.parametrize(
-    ("hits", "of", "low", "high"),
-    [(8, 10, 0.490, 0.943), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (50, 100, 0.404, 0.596)],
-)
-def test_the_interval_is_wilsons(hits: int, of: int, low: float, high: float) -> None:
-    assert wilson(hits, of) == pytest.approx((low, high), abs=0.001)
-
-
 def test_json_holds_everything(tmp_path: Path) -> None:
     write_json(verdict(PASSED, FAILED, SKIPPED), tmp_path / "out.json")
     told = json.loads((tmp_path / "out.json").read_text())
     assert (told["passed"], told["mapping"]) == (False, {"query": "Question"})
     assert told["evaluators"][0]["outcomes"] == {"pass": 1, "fail": 1, "skipped": 1}
+    assert (told["evaluators"][0]["mean_score"], told["evaluators"][0]["mean_interval"]) == (0.5, [0.0, 1.0])
     assert [row["outcomes"]["relevancy"]["outcome"] for row in told["rows"]] == ["pass", "fail", "skipped"]
 
 
