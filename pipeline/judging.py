@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from pipeline.breaker import Breaker
 from pipeline.budget import HOUR, Limit, Spend
+from pipeline.condition import Condition
 from pipeline.errors import Permanent, Retryable
 from pipeline.inputs import missing_input
 from pipeline.records import Calibration, EvaluatedExchange, Evaluation, Exchange, LedgerEntry, outcome_of
@@ -111,6 +112,7 @@ class Judging:
     def __init__(self, name: str, judge: Judge, memory: Memory, telemetry: Telemetry) -> None:
         self.name = name
         self.options = judge
+        self.condition = Condition()
         self.breaker = Breaker()
         self.trial = asyncio.Lock()  # while the breaker is on trial, who holds it asks
         self._memory = memory
@@ -170,11 +172,14 @@ class Judging:
             verdict = await self.options.judge(exchange)
         except (Permanent, Retryable) as error:
             self.breaker.failed()
+            if self.breaker.wait:
+                self.condition.failing(str(error), permanent=isinstance(error, Permanent))
             self._count("failed")
             if str(error).startswith("HTTP "):
                 await self._memory.settle(self.name, Spend().minus(estimate), hour)
             raise
         self.breaker.well()
+        self.condition.well()
         await self._memory.settle(self.name, verdict.spend.minus(estimate), hour)
         return verdict
 

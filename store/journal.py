@@ -40,7 +40,8 @@ INSERT OR REPLACE INTO ledger (exchange_id, evaluator, outcome, reason, score, l
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 EXPIRE: Final = """
 DELETE FROM exchange
-WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done' LIMIT ?)"""
+WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done'
+             AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.exchange_id = exchange.id) LIMIT ?)"""
 OWE: Final = "INSERT OR IGNORE INTO owed (exchange_id, evaluator, weight) VALUES (?, ?, ?)"
 PAID: Final = "DELETE FROM owed WHERE exchange_id = ? AND evaluator = ?"
 PENDING: Final = "SELECT id, attempts, body FROM exchange WHERE state = 'pending' AND id > ? ORDER BY id LIMIT ?"
@@ -163,7 +164,10 @@ class Journal:
         await self._in_thread(lambda: self._transaction(work))
 
     async def expire(self, before: int) -> int:
-        """Delete what started before `before` (ns since the epoch), a batch at a time; how many went."""
+        """Delete what started before `before` (ns since the epoch), a batch at a time; how many went.
+
+        What is pending stays, and what a judge owes an outcome.
+        """
         total = 0
         while gone := await self._in_thread(lambda: self._expire(before)):  # others get their turn between two batches
             total += gone

@@ -100,9 +100,9 @@ async def run(setup: dict[str, Any]) -> None:
         observe_this_process(telemetry)
         telemetry.usage_lost.observe(description.lost)
         await stack.enter_async_context(runner.pool)
+        court = await stack.enter_async_context(Court(settings, runner.judges, telemetry, conditions))
+        await court.seat(components)  # before the first exchange is done
         await stack.enter_async_context(bounded_exit(runner))
-        court = await stack.enter_async_context(Court(settings, runner, journal, telemetry))
-        await court.seat(components)
         await stack.enter_async_context(background(expire(journal, settings.store.retention)))
         await stack.enter_async_context(
             background(read_lines(reloader(runner, description, salt, court), stopping.set))
@@ -250,35 +250,48 @@ def restart_counter(telemetry: Telemetry) -> Callable[[str], None]:
 class Court:
     """The judges of the running pipeline, as configured now. Those that are replaced leave their debts to the next."""
 
-    def __init__(self, settings: Settings, runner: Runner, journal: Journal, telemetry: Telemetry) -> None:
-        self._runner = runner
-        self._journal = journal
+    def __init__(
+        self, settings: Settings, queue: JudgeQueue, telemetry: Telemetry, conditions: dict[str, list[Condition]]
+    ) -> None:
+        store = settings.store
+        self._queue = queue
         self._telemetry = telemetry
-        self._memory = Judgements(f"{settings.store.path}.judgements")
+        self._conditions = conditions
+        self._memory = Judgements(f"{store.path}.judgements", store.retention)
+        self._remembering = False
         self._always = AsyncExitStack()
         self._seated = AsyncExitStack()
-        self._remembering = False
-        telemetry.judge_pending.observe(
-            lambda: [(count, (("judge", name),)) for name, count in runner.judges.pending.items()]
-        )
+        self._names: list[str] = []
+        telemetry.judge_pending.observe(lambda: [(count, (("judge", name),)) for name, count in queue.pending.items()])
 
     async def __aenter__(self) -> Court:
+        await self._queue.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._queue.__aexit__()
         await self._seated.aclose()
         await self._always.aclose()
 
     async def seat(self, components: Components) -> None:
-        """These judge from now on."""
-        await self._seated.aclose()
+        """These judge from now on; ConfigError, and those before them stay."""
         if components.judges and not self._remembering:
             await self._always.enter_async_context(self._memory)
             self._remembering = True
-        judges = {name: await self._seated.enter_async_context(judge) for name, judge in components.judges.items()}
-        judgings = {name: Judging(name, judge, self._memory, self._telemetry) for name, judge in judges.items()}
-        queue = JudgeQueue(judgings, self._journal, self._runner.tell_late)
-        self._runner.judges = await self._seated.enter_async_context(queue)
+        async with AsyncExitStack() as arriving:
+            judges = {name: await arriving.enter_async_context(judge) for name, judge in components.judges.items()}
+            judgings = {name: Judging(name, judge, self._memory, self._telemetry) for name, judge in judges.items()}
+            await self._queue.seat(judgings)
+            leaving, self._seated = self._seated, arriving.pop_all()
+        await leaving.aclose()
+        self._show(judgings)
+
+    def _show(self, judgings: Mapping[str, Judging]) -> None:
+        for name in self._names:
+            del self._conditions[name]
+        shown = {f"processors.{name}": [each.condition] for name, each in judgings.items()}
+        self._conditions.update(shown)
+        self._names = list(shown)
 
 
 def reloader(
@@ -291,13 +304,13 @@ def reloader(
         try:
             settings = settings_from(message["settings"])
             components = build_components(settings)
+            await court.seat(components)
         except ConfigError as error:  # a file that was there when the supervisor looked
             log.error("not reloaded: %s", error)
             return
         description = Description(components, salt, description)
         runner.stages = stages_of(settings, components, description)
         runner.pool.replace(spawner(settings), tuple(components.evaluators))
-        await court.seat(components)
 
     return reload
 
