@@ -36,8 +36,8 @@ class Selector:
         self._strata = strata
         self._per_stratum = per_stratum
         self._hour = 0
-        self._last: dict[tuple[str, ...], int] = {}
-        self._now: dict[tuple[str, ...], int] = {}
+        self._last: dict[tuple[str, ...], float] = {}  # exchanges, those that were not kept included
+        self._now: dict[tuple[str, ...], float] = {}
 
     def __call__(self, evaluated: EvaluatedExchange) -> float:
         """How many exchanges its judgement will stand for; 0 where it is not to be judged."""
@@ -56,8 +56,8 @@ class Selector:
         stratum = tuple(STRATA[name](evaluated) for name in self._strata)
         if stratum not in self._now and len(self._now) >= MOST_STRATA:
             stratum = ()
-        count = self._now[stratum] = self._now.get(stratum, 0) + 1
-        return min(1.0, self._per_stratum / max(count, self._last.get(stratum, 0)))
+        count = self._now[stratum] = self._now.get(stratum, 0.0) + evaluated.weight
+        return min(1.0, self._per_stratum / max(count, self._last.get(stratum, 0.0)))
 
     def _turn(self, hour: int) -> None:
         if hour > self._hour:
