@@ -4,6 +4,7 @@ restarts, and several Sidelights that share the file share both."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from pipeline.budget import Limit, Spend
+from pipeline.condition import Condition
 from pipeline.errors import ConfigError
 from pipeline.records import Evaluation
 
@@ -47,6 +49,7 @@ ROUNDING: Final = 1e-9  # US dollars: ten times 0.1 are 1
 FORGET_EVERY: Final = 3600  # seconds
 LOCKED_FOR: Final = 10.0  # seconds that another Sidelight is waited for
 
+log = logging.getLogger("sidelight.judges")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[Evaluation, ...])
 
@@ -56,6 +59,7 @@ class Judgements:
 
     def __init__(self, path: str, kept_for: float = KEPT_FOR) -> None:
         self.path = path
+        self.condition = Condition()
         self._kept_for = int(min(kept_for, KEPT_FOR))  # words that may quote stay no longer than what they quote
         self._forgotten_at = 0  # s since the epoch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="judgements")
@@ -108,8 +112,18 @@ class Judgements:
         self._forget(int(time()))
 
     def _do(self, statement: str, row: tuple[object, ...]) -> None:
-        with suppress(sqlite3.Error):  # a full disk
+        try:
             self._db.execute(statement, row)
+        except sqlite3.Error as error:  # a full disk
+            self._failed(error)
+        else:
+            self.condition.well()
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        """One line for as long as it lasts."""
+        if self.condition.state == "StatusOK":
+            log.error("judgements: %s", error)
+        self.condition.failing(str(error))
 
     def _keep(self, key: str, now: int, body: bytes) -> None:
         self._do("INSERT OR REPLACE INTO said (key, at, body) VALUES (?, ?, ?)", (key, now, body))
@@ -138,10 +152,12 @@ class Judgements:
             if exceeded is None:
                 self._db.execute(ADD, (judge, hour, spend.calls, spend.tokens, spend.usd))
             self._db.execute("COMMIT")
-        except sqlite3.Error:  # a full disk, which may have rolled it back
+        except sqlite3.Error as error:  # a full disk, which may have rolled it back
             if self._db.in_transaction:
-                self._do("ROLLBACK", ())
+                self._db.execute("ROLLBACK")
+            self._failed(error)
             return limits[0] if limits else None
+        self.condition.well()
         return exceeded
 
     def _exceeded(self, judge: str, limits: Sequence[Limit], spend: Spend, hour: int) -> Limit | None:

@@ -277,6 +277,7 @@ class Court:
         """These judge from now on; ConfigError, and those before them stay."""
         if components.judges and not self._remembering:
             await self._always.enter_async_context(self._memory)
+            self._conditions["judgements"] = [self._memory.condition]
             self._remembering = True
         async with AsyncExitStack() as arriving:
             judges = {name: await arriving.enter_async_context(judge) for name, judge in components.judges.items()}

@@ -142,6 +142,26 @@ async def test_a_judge_that_fails_is_one_error_and_harms_nobody(
     assert len(judge.bodies) <= 2
 
 
+async def test_a_judge_that_is_not_let_in_is_seen_on_the_health_page(
+    tmp_path: Path, constant: ScriptedUpstream
+) -> None:
+    async with judge_endpoint(lambda body: web.Response(status=401)) as judge:
+        processors = {"judge": a_judge(judge.url)}
+        async with running(tmp_path, constant.url, processors=processors) as run:
+            well = (await run.status())["components"]
+            for number in range(8):
+                await ask(run.url, text=f"{QUESTION} {number}")
+
+            async def failing() -> bool:
+                return (await run.status())["components"]["processors.judge"]["status"] == "StatusPermanentError"
+
+            await until(failing)
+            component = (await run.status())["components"]["processors.judge"]
+    assert [well[name]["status"] for name in ("processors.judge", "judgements")] == ["StatusOK"] * 2
+    assert component["error"] == "HTTP 401"
+    assert len(judge.bodies) <= 8
+
+
 async def test_a_judge_that_passes_through_sidelight_is_not_judged(tmp_path: Path) -> None:
     """Its own calls are traffic to the upstream, and nobody's business."""
     async with judge_endpoint(always(3)) as everybody:

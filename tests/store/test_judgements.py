@@ -210,11 +210,15 @@ async def test_a_disk_that_does_not_write_costs_memory_and_nothing_else(unwritab
     assert await unwritable.find("key") is None
 
 
-async def test_once_the_disk_writes_again_so_does_the_memory(memory: Judgements) -> None:
+async def test_once_the_disk_writes_again_so_does_the_memory_and_nothing_is_silent(
+    memory: Judgements, caplog: pytest.LogCaptureFixture
+) -> None:
     await asyncio.to_thread(memory._db.execute, "PRAGMA query_only = ON")
-    assert await reserved(memory, 1, "5 calls/day") == 0
+    assert await reserved(memory, 9, "5 calls/day") == 0
+    assert (memory.condition.state, len(caplog.records)) == ("StatusRecoverableError", 1)
     await asyncio.to_thread(memory._db.execute, "PRAGMA query_only = OFF")
     assert await reserved(memory, 9, "5 calls/day") == 5
+    assert memory.condition.state == "StatusOK"
 
 
 async def test_a_body_that_cannot_be_read_is_nothing_said(memory: Judgements) -> None:
