@@ -1,7 +1,7 @@
 """The judges beside traffic: who is asked about what, in what order, and how the answer finds its exchange again.
 
     consider ──▶ skipped, at once: the exchange's own ledger says why
-            └──▶ owed: written with the exchange, when it is done
+            └──▶ owed: written with the exchange, when it is done; or later, after bad feedback
                    │  oldest first, as many at a time as the judge takes
                    ▼
                  judge ──▶ told late, in the exchange's trace ──▶ paid
@@ -68,6 +68,7 @@ class Debts(Protocol):
 
     async def owed(self, evaluator: str, after: int, limit: int) -> Sequence[Debt]: ...
     async def debtors(self) -> dict[str, int]: ...
+    async def owe_after_all(self, identity: str, evaluator: str) -> bool: ...
     async def paid(self, identity: str, evaluator: str) -> None: ...
 
 
@@ -149,6 +150,17 @@ class JudgeQueue:
         for owed in evaluated.owed:
             self._pending[owed.evaluator] -= 1
         return tuple(LedgerEntry(owed.evaluator, "error", "journal_failed") for owed in evaluated.owed)
+
+    async def reconsider(self, identity: str) -> None:
+        """Somebody says that this answer is bad: judges who look at such, and have not, look at it after all."""
+        for name, judging in self._judgings.items():
+            if "feedback" not in judging.options.always or self._pending[name] >= judging.options.queue:
+                continue
+            try:
+                self._pending[name] += await self._debts.owe_after_all(identity, name)
+            except sqlite3.Error as error:
+                log.error("journal: %s", error)
+        self.written()
 
     # -- paying ---------------------------------------------------------------------------------------------------
 

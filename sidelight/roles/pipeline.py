@@ -329,6 +329,8 @@ def take_orders(
         if not known.done:
             return "pending"
         await runner.tell_late(EvaluatedExchange(known.exchange, (entry,), known.weight, known.kept, late=True))
+        if entry.outcome == "fail":
+            await runner.judges.reconsider(known.exchange.id)
         return "told"
 
     async def judge(fields: Mapping[str, Any]) -> tuple[LedgerEntry, ...]:

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from sidelight.demo import free_addresses
 from tests.support.judge_endpoint import always, block, judge_endpoint, said
 from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.running import Running, a_tree, running, started, until
@@ -140,6 +141,36 @@ async def test_a_judge_that_fails_is_one_error_and_harms_nobody(
     assert [(outcome, why) for outcome, why, *_ in outcomes] == [("error", reason)]
     assert sums.balanced
     assert len(judge.bodies) <= 2
+
+
+async def test_after_bad_feedback_the_judge_looks_at_what_it_had_left_out(
+    tmp_path: Path, constant: ScriptedUpstream
+) -> None:
+    (address,) = free_addresses(1)
+    bad = {"response_id": "chatcmpl-1", "name": "thumbs", "label": "fail"}
+    async with judge_endpoint(always(2)) as judge:
+        tree = a_tree(tmp_path, constant.url, console={"listen": address})
+        tree["processors"]["judge"] = a_judge(judge.url, ratio=0.0, always=["feedback"])
+        run = Running(tmp_path, tree)
+        async with started(run):
+            await ask(run.url)
+            await run.settled(1)
+            before = await judged(run, 1)
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(f"http://{address}/v1/feedback", json=bad) as answer,
+            ):
+                assert answer.status == 200
+
+            async def looked() -> bool:
+                return await judged(run, 1) != before
+
+            await until(looked)
+            ((outcome, reason, score, _, weight),) = await judged(run, 1)
+            sums = await run.sums()
+    assert [row[:2] for row in before] == [("skipped", "sampled_out")]
+    assert (outcome, reason, score, weight) == ("fail", None, 2.0, 0.0)
+    assert sums.balanced
 
 
 async def test_a_judge_that_is_not_let_in_is_seen_on_the_health_page(

@@ -60,6 +60,10 @@ class Disk:
     async def debtors(self) -> dict[str, int]:
         return await self.journal.debtors()
 
+    async def owe_after_all(self, identity: str, evaluator: str) -> bool:
+        self.try_to("owe_after_all")
+        return await self.journal.owe_after_all(identity, evaluator)
+
     async def paid(self, identity: str, evaluator: str) -> None:
         self.try_to("paid")
         await self.journal.paid(identity, evaluator)
@@ -195,6 +199,48 @@ async def test_a_queue_that_is_full_says_so_and_takes_more_once_it_is_not(tmp_pa
         gate.set()
         await now.settled()
         assert now.consider(6)[0].owed == (Owed("judge", 1.0),)
+
+
+# -- bad feedback ------------------------------------------------------------------------------------------------------
+
+
+async def test_after_bad_feedback_a_judge_that_asks_for_it_looks_at_what_it_had_left_out(tmp_path: Path) -> None:
+    """Once; and it stands for no exchange, since those chosen by chance stand for this one too."""
+    keen = ScriptedJudge(weight=0.0, always=("feedback",))
+    async with life(tmp_path, keen=keen, other=ScriptedJudge(weight=0.0)) as run:
+        await run.done(1, 2)
+        for _ in range(3):
+            await run.queue.reconsider(numbered(1).id)
+            await run.settled()
+    ((told, entry),) = [(each, entry) for each in run.told for entry in each.entries]
+    assert (told.exchange.id, entry.evaluator, entry.outcome, entry.weight) == (numbered(1).id, "keen", "pass", 0.0)
+    assert await asyncio.to_thread(ledger, tmp_path) == [
+        (numbered(1).id, "keen", "pass", None),
+        (numbered(1).id, "other", "skipped", "sampled_out"),
+        (numbered(2).id, "keen", "skipped", "sampled_out"),
+        (numbered(2).id, "other", "skipped", "sampled_out"),
+    ]
+
+
+async def test_what_was_judged_or_has_no_content_is_not_looked_at_again(tmp_path: Path) -> None:
+    judge = ScriptedJudge(weight=20.0, always=("feedback",))
+    async with life(tmp_path, judge=judge) as run:
+        dropped = run.queue.consider(EvaluatedExchange(numbered(2), weight=0.0, kept="sampled_out"))
+        await run.write([*run.consider(1), dropped])
+        await run.settled()
+        for number in (1, 2, 3):
+            await run.queue.reconsider(numbered(number).id)
+        await run.settled()
+    assert judge.asked == [numbered(1).id]
+    assert [entry.weight for each in run.told for entry in each.entries] == [20.0]
+
+
+async def test_a_disk_that_fails_costs_the_second_look_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with life(tmp_path, judge=ScriptedJudge(weight=0.0, always=("feedback",))) as run:
+        await run.done(1)
+        run.disk.failing["owe_after_all"] = 1
+        await run.queue.reconsider(numbered(1).id)
+        assert (run.queue.pending, "disk is full" in caplog.text) == ({"judge": 0}, True)
 
 
 # -- order and number -------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pipeline.records import EvaluatedExchange, LedgerEntry
-from processors.judge_sampling import HOUR, MOST_STRATA, Selector, Stratum, magnitude
+from processors.judge_sampling import HOUR, MOST_STRATA, Occasion, Selector, Stratum, magnitude
 from processors.sample import Rule, Sample
 from tests.support.records import STARTED_AT, an_exchange, answer
 
@@ -47,7 +47,7 @@ def traffic(random: Random, size: int, hours: int) -> Iterator[tuple[EvaluatedEx
 
 def selector(
     ratio: float = 0.0,
-    always: tuple[Rule, ...] = (),
+    always: tuple[Occasion, ...] = (),
     strata: tuple[Stratum, ...] = ("upstream",),
     per_stratum: int = 0,
 ) -> Selector:
@@ -83,7 +83,7 @@ def test_weighted_sums_are_unbiased(
     kept: float,
     by_rule: tuple[Rule, ...],
     ratio: float,
-    always: tuple[Rule, ...],
+    always: tuple[Occasion, ...],
     strata: tuple[Stratum, ...],
     per_stratum: int,
     hours: int,
@@ -133,8 +133,8 @@ def test_a_quiet_hour_after_a_loud_one_is_judged_as_if_it_were_loud_and_the_next
     assert sum(select(an_evaluated(random, hour=2)) > 0 for _ in range(10)) == 10
 
 
-@pytest.mark.parametrize(("always", "weight"), [((), 0.0), (("flagged",), 1.0), (("error",), 0.0)])
-def test_a_rule_takes_all_that_it_names(always: tuple[Rule, ...], weight: float) -> None:
+@pytest.mark.parametrize(("always", "weight"), [((), 0.0), (("flagged",), 1.0), (("error", "feedback"), 0.0)])
+def test_a_rule_takes_all_that_it_names(always: tuple[Occasion, ...], weight: float) -> None:
     flagged = an_evaluated(Random(1), flagged=True)
     assert selector(always=always)(flagged) == weight
     assert selector(always=always)(an_evaluated(Random(1))) == 0.0

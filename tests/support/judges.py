@@ -25,6 +25,7 @@ class ScriptedJudge:
 
     script: Script = good
     limits: tuple[Limit, ...] = ()
+    always: tuple[str, ...] = ()
     open: Hours | None = None
     attempts: int = 1
     concurrency: int = 4
