@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from exporters import semconv
-from exporters.outcome import genai_error, http_error
+from exporters.outcome import genai_error, http_error, weight_of
 from pipeline.records import EvaluatedExchange, Exchange, LedgerEntry, Usage
 from pipeline.telemetry import Attributes, AttributeValue, Snapshot, Telemetry
 
@@ -140,8 +140,7 @@ class Measure:
         if entry.outcome == "skipped":
             return
         model = model_attributes(evaluated.exchange)
-        weight = evaluated.weight if entry.weight is None else entry.weight
-        telemetry.evaluation_represented.add(weight, outcome + model)
+        telemetry.evaluation_represented.add(weight_of(evaluated, entry), outcome + model)
         span = evaluated.exchange.trace.client_span_id
         telemetry.evaluation_duration.record(entry.duration / 1e9, evaluator, trace, span)
         for evaluation in entry.evaluations:

@@ -9,7 +9,7 @@ from exporters import semconv
 from exporters.content import may_tell
 from exporters.otlp_record import INFO, event
 from exporters.otlp_span import INTERNAL, STATUS_ERROR, Telling, span
-from exporters.outcome import judgements
+from exporters.outcome import judgements, weight_of
 from exporters.protobuf import (
     common_attribute,
     double_attribute,
@@ -36,13 +36,13 @@ def all_judgements(evaluated: EvaluatedExchange, telling: Telling) -> list[Judge
     return [
         Judgement(entry, evaluation, position, [*shared, *own_attributes(evaluation, telling, quoting=quoting)])
         for entry in evaluated.entries
-        for shared in ([*common, *entry_attributes(entry, evaluated.weight)],)
+        for shared in ([*common, *entry_attributes(entry, weight_of(evaluated, entry))],)
         for position, evaluation in enumerate(judgements(entry))
     ]
 
 
 def entry_attributes(entry: LedgerEntry, weight: float) -> list[bytes]:
-    """What is the same for all that one evaluator says; `weight` is the exchange's."""
+    """What is the same for all that one evaluator says."""
     attributes = [common_attribute(semconv.EVALUATOR, entry.evaluator)]
     if entry.version is not None:
         attributes.append(common_attribute(semconv.EVALUATOR_VERSION, entry.version))
@@ -50,7 +50,7 @@ def entry_attributes(entry: LedgerEntry, weight: float) -> list[bytes]:
         attributes.append(common_attribute(semconv.CALIBRATION, entry.calibration))
     if entry.cost is not None:
         attributes.append(double_attribute(semconv.EVALUATION_COST, entry.cost))
-    if (weight := entry.weight or weight) != 1:
+    if weight != 1:
         attributes.append(double_attribute(semconv.SAMPLING_WEIGHT, weight))
     return attributes
 

@@ -7,7 +7,7 @@ span from 400 on; a response that broke off is one for both.
 from __future__ import annotations
 
 from exporters.semconv import OTHER
-from pipeline.records import Evaluation, Exchange, LedgerEntry
+from pipeline.records import EvaluatedExchange, Evaluation, Exchange, LedgerEntry
 
 CANCELLED = "client_disconnect"
 
@@ -39,3 +39,8 @@ def judgements(entry: LedgerEntry) -> tuple[Evaluation, ...]:
     if entry.outcome == "error" and not entry.evaluations:
         return (Evaluation(entry.evaluator, error_type=entry.reason or OTHER),)
     return entry.evaluations
+
+
+def weight_of(evaluated: EvaluatedExchange, entry: LedgerEntry) -> float:
+    """How many exchanges this outcome stands for: a judge is asked about a share of those that are kept."""
+    return evaluated.weight if entry.weight is None else entry.weight

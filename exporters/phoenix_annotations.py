@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Self
 
 from config.settings import Duration
 from exporters.json_posts import JsonPosts, checked
-from exporters.outcome import judgements
-from pipeline.records import FEEDBACK, EvaluatedExchange
+from exporters.outcome import judgements, weight_of
+from pipeline.records import FEEDBACK, EvaluatedExchange, LedgerEntry
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,22 @@ def annotations_of(evaluated: EvaluatedExchange) -> Iterator[dict[str, Any]]:
                 yield {
                     "span_id": exchange.trace.client_span_id,
                     "name": evaluation.name,
-                    "annotator_kind": "HUMAN" if entry.evaluator.startswith(FEEDBACK) else "CODE",
+                    "annotator_kind": annotator(entry),
                     "result": {
                         "label": evaluation.score_label,
                         "score": evaluation.score_value,
                         "explanation": evaluation.explanation,
                     },
                     "identifier": f"{entry.evaluator}/{position}",
-                    "metadata": {"sidelight.exchange.id": exchange.id, "sidelight.sampling.weight": evaluated.weight},
+                    "metadata": {
+                        "sidelight.exchange.id": exchange.id,
+                        "sidelight.sampling.weight": weight_of(evaluated, entry),
+                    },
                 }
+
+
+def annotator(entry: LedgerEntry) -> str:
+    """Who says so, in Phoenix's words; a judge's outcomes say whether it is calibrated."""
+    if entry.evaluator.startswith(FEEDBACK):
+        return "HUMAN"
+    return "CODE" if entry.calibration is None else "LLM"

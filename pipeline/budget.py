@@ -51,6 +51,3 @@ class Limit:
     def since(self, hour: int) -> int:
         """The first hour (since the epoch) of the period that this hour belongs to."""
         return hour - hour % HOURS[self.period]
-
-    def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit}/{self.period}"

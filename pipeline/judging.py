@@ -3,8 +3,8 @@
     exchange ─▶ judged before? ─▶ affordable? ─▶ ask, again where the endpoint is busy ─▶ settle ─▶ remember
                   its verdict       skipped/budget            error/<what it said>
 
-Money is set aside before a call and settled after, so that many at once cannot spend more than there is. What a call
-without an answer cost nobody knows: it stays spent.
+Money is set aside before each attempt and settled after, so that many at once cannot spend more than there is. What an
+attempt without an answer cost nobody knows: it stays spent.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns, time, time_ns
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.breaker import Breaker
-from pipeline.budget import Limit, Spend
+from pipeline.budget import HOUR, Limit, Spend
+from pipeline.condition import Condition
 from pipeline.errors import Permanent, Retryable
 from pipeline.inputs import missing_input
 from pipeline.records import CalibrationState, EvaluatedExchange, Evaluation, Exchange, LedgerEntry, outcome_of
@@ -69,6 +70,8 @@ class Judge(Protocol):
     @property
     def limits(self) -> tuple[Limit, ...]: ...
     @property
+    def always(self) -> tuple[str, ...]: ...
+    @property
     def open(self) -> Hours | None: ...
     @property
     def attempts(self) -> int: ...
@@ -99,13 +102,22 @@ class Memory(Protocol):
     async def settle(self, judge: str, difference: Spend, hour: int) -> None: ...
 
 
+class Found(NamedTuple):
+    """What came of it, and what it cost now in US dollars, where that is known."""
+
+    evaluations: tuple[Evaluation, ...]
+    cost: float | None
+
+
 class Judging:
     """One judge by its id in the configuration; `judge` gives exactly one outcome, whatever happens."""
 
     def __init__(self, name: str, judge: Judge, memory: Memory, telemetry: Telemetry) -> None:
         self.name = name
         self.options = judge
+        self.condition = Condition()
         self.breaker = Breaker()
+        self.trial = asyncio.Lock()  # while the breaker is on trial, who holds it asks
         self._memory = memory
         self._telemetry = telemetry
 
@@ -123,59 +135,68 @@ class Judging:
         if missing_input(self.options.requires, exchange) is not None:
             return self.skipped("missing_input")
         began, started_at = monotonic_ns(), time_ns()
-        key = await asyncio.to_thread(self.options.key, exchange)  # a digest of all that is shown
-        remembered = await self._memory.find(key)
-        if remembered is not None:
-            self._count("cached")
-            return self._entry(remembered, started_at, began, cost=0.0)
-        hour, estimate = int(time()) // 3600, self.options.estimate(exchange)
-        if await self._memory.reserve(self.name, self.options.limits, estimate, hour) is not None:
-            self._count("budget")
-            return self.skipped("budget")
         try:
-            verdict = await self._asked(exchange)
+            found = await self._remembered_or_asked(exchange)
         except (Permanent, Retryable) as error:
-            return await self._failed(str(error), estimate, hour, started_at, began)
+            found = self._failed(str(error))
         except Exception as error:  # a judge of somebody's own: its failure ends here
-            return await self._failed(type(error).__name__, estimate, hour, started_at, began)
-        await self._memory.settle(self.name, verdict.spend.minus(estimate), hour)
+            found = self._failed(type(error).__name__)
+        return self.skipped("budget") if found is None else self._entry(found, started_at, began)
+
+    async def _remembered_or_asked(self, exchange: Exchange) -> Found | None:
+        """None: it cannot be afforded."""
+        key = await asyncio.to_thread(self.options.key, exchange)  # a digest of all that is shown
+        if (remembered := await self._memory.find(key)) is not None:
+            self._count("cached")
+            return Found(remembered, 0.0)
+        verdict = await self._asked(exchange)
+        if verdict is None:
+            self._count("budget")
+            return None
         self._count("answered", verdict.spend)
         if not any(each.error_type for each in verdict.evaluations):
             await self._memory.keep(key, verdict.evaluations)
-        return self._entry(verdict.evaluations, started_at, began, cost=verdict.spend.usd)
+        return Found(verdict.evaluations, verdict.spend.usd)
 
-    async def _asked(self, exchange: Exchange) -> Verdict:
-        """The first answer of as many attempts as there may be."""
-        backoff = FIRST_BACKOFF
+    async def _asked(self, exchange: Exchange) -> Verdict | None:
+        """The first answer of as many attempts as there may be, and can be afforded."""
+        estimate, backoff = self.options.estimate(exchange), FIRST_BACKOFF
         for attempt in range(1, self.options.attempts + 1):
             try:
-                verdict = await self.options.judge(exchange)
+                return await self._attempt(exchange, estimate)
             except Retryable as error:
-                self.breaker.failed()
-                self._count("failed")
                 if attempt == self.options.attempts or self.breaker.wait:
                     raise
                 await asyncio.sleep(min(error.after or random.uniform(0.5, 1) * backoff, LONGEST_BACKOFF))
                 backoff *= 2
-            except Permanent:
-                self.breaker.failed()
-                self._count("failed")
-                raise
-            else:
-                self.breaker.well()
-                return verdict
         raise AssertionError("attempts is at least 1")
 
-    async def _failed(self, said: str, estimate: Spend, hour: int, started_at: int, began: int) -> LedgerEntry:
+    async def _attempt(self, exchange: Exchange, estimate: Spend) -> Verdict | None:
         """An endpoint that answers with a status has not been at work; one that does not answer may have been."""
-        if said.startswith("HTTP "):
-            await self._memory.settle(self.name, Spend().minus(estimate), hour)
-        reason = "judge_" + re.sub("[^a-z0-9]+", "_", said.lower())
-        return self._entry((Evaluation(self.name.partition("/")[0], error_type=reason),), started_at, began, cost=None)
+        hour = int(time()) // HOUR
+        if await self._memory.reserve(self.name, self.options.limits, estimate, hour) is not None:
+            return None
+        try:
+            verdict = await self.options.judge(exchange)
+        except (Permanent, Retryable) as error:
+            self.breaker.failed()
+            if self.breaker.wait:
+                self.condition.failing(str(error), permanent=isinstance(error, Permanent))
+            self._count("failed")
+            if str(error).startswith("HTTP "):
+                await self._memory.settle(self.name, Spend().minus(estimate), hour)
+            raise
+        self.breaker.well()
+        self.condition.well()
+        await self._memory.settle(self.name, verdict.spend.minus(estimate), hour)
+        return verdict
 
-    def _entry(
-        self, evaluations: tuple[Evaluation, ...], started_at: int, began: int, *, cost: float | None
-    ) -> LedgerEntry:
+    def _failed(self, said: str) -> Found:
+        reason = "judge_" + re.sub("[^a-z0-9]+", "_", said.lower())
+        return Found((Evaluation(self.name.partition("/")[0], error_type=reason),), None)
+
+    def _entry(self, found: Found, started_at: int, began: int) -> LedgerEntry:
+        evaluations = found.evaluations
         outcome = outcome_of(evaluations)
         entry = LedgerEntry(
             self.name,
@@ -186,7 +207,7 @@ class Judging:
             monotonic_ns() - began,
         )
         options = self.options
-        return replace(entry, version=options.version, cost=cost, calibration=options.calibration_state)
+        return replace(entry, version=options.version, cost=found.cost, calibration=options.calibration_state)
 
     def _count(self, result: str, spend: Spend | None = None) -> None:
         """Apart from all traffic."""

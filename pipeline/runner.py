@@ -104,7 +104,7 @@ class Runner:
     ) -> None:
         self.stages = stages
         self.pool: WorkerPool  # set by whoever wires: the pool is built with `on_done`
-        self.judges = JudgeQueue({}, journal, self.tell_late)  # nobody, unless whoever wires knows some
+        self.judges = JudgeQueue(journal, self.tell_late)  # nobody, unless whoever wires seats some
         self.pending = 0  # accepted and not yet finished
         self.journal_condition = Condition()
         self._sources = sources

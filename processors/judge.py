@@ -28,11 +28,10 @@ from processors.cost import Price
 from processors.judge_answer import Said, evaluation_of, expected_score, how_to_answer, preference, read, schema_of
 from processors.judge_endpoint import Api, Ask, Endpoint, Reply, credentials, tokens_of, turns
 from processors.judge_prompt import in_order, materials, prompt
-from processors.judge_sampling import Selector, Stratum
+from processors.judge_sampling import Occasion, Selector, Stratum
 from processors.options import check_share
 from processors.own_prices import OwnPrice
 from processors.rubric import Rubric, shipped
-from processors.sample import Rule
 
 EDITION: Final = 1  # of the prompts: another one gives other verdicts
 CHARACTERS: Final = 3  # for a token, at the least: what a call may cost is rather over- than underestimated
@@ -77,7 +76,7 @@ class Judge:
     attempts: int = 3  # where the endpoint is busy or away
     concurrency: int = 4
     ratio: float = 0.05  # share of what is kept that is judged
-    always: tuple[Rule, ...] = ()  # judged whatever the ratio
+    always: tuple[Occasion, ...] = ()  # judged whatever the ratio
     slow: Duration = 30.0
     strata: tuple[Stratum, ...] = ("upstream", "model")
     per_stratum: int = 0  # of each, about so many an hour at least

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from pipeline.records import EvaluatedExchange, Exchange, question_of, text_of
-from processors.sample import RULES, SPACE, Rule, randomness
+from processors.sample import RULES, SPACE, randomness
 
 HOUR: Final = 3600 * 10**9  # ns
 MOST_STRATA: Final = 1000  # an hour; those after them are one
+Occasion = Literal["error", "slow", "flagged", "feedback"]  # sample's rules, and bad feedback, which comes later
 Stratum = Literal["upstream", "model", "length", "risk"]
 STRATA: Final[Mapping[Stratum, Callable[[EvaluatedExchange], str]]] = {
     "upstream": lambda evaluated: evaluated.exchange.upstream,
@@ -28,21 +29,21 @@ class Selector:
     """Counts strata by the hour of the exchanges themselves, so that the same traffic gives the same choice."""
 
     def __init__(
-        self, ratio: float, always: tuple[Rule, ...], slow: float, strata: tuple[Stratum, ...], per_stratum: int
+        self, ratio: float, always: tuple[Occasion, ...], slow: float, strata: tuple[Stratum, ...], per_stratum: int
     ) -> None:
         self._ratio = ratio
-        self._always = always
+        self._always = tuple(RULES[each] for each in always if each != "feedback")
         self._slow = slow
         self._strata = strata
         self._per_stratum = per_stratum
         self._hour = 0
-        self._last: dict[tuple[str, ...], int] = {}
-        self._now: dict[tuple[str, ...], int] = {}
+        self._last: dict[tuple[str, ...], float] = {}  # exchanges, those that were not kept included
+        self._now: dict[tuple[str, ...], float] = {}
 
     def __call__(self, evaluated: EvaluatedExchange) -> float:
         """How many exchanges its judgement will stand for; 0 where it is not to be judged."""
         chance = max(self._ratio, self._share(evaluated))
-        if any(RULES[rule](evaluated, self._slow) for rule in self._always):
+        if any(rule(evaluated, self._slow) for rule in self._always):
             return evaluated.weight
         if randomness(evaluated.exchange.trace) < round((1 - chance) * SPACE):
             return 0.0
@@ -56,8 +57,8 @@ class Selector:
         stratum = tuple(STRATA[name](evaluated) for name in self._strata)
         if stratum not in self._now and len(self._now) >= MOST_STRATA:
             stratum = ()
-        count = self._now[stratum] = self._now.get(stratum, 0) + 1
-        return min(1.0, self._per_stratum / max(count, self._last.get(stratum, 0)))
+        count = self._now[stratum] = self._now.get(stratum, 0.0) + evaluated.weight
+        return min(1.0, self._per_stratum / max(count, self._last.get(stratum, 0.0)))
 
     def _turn(self, hour: int) -> None:
         if hour > self._hour:

@@ -16,7 +16,7 @@ from store.judgements import Judgements
 
 def memory_beside(settings: Settings) -> Judgements:
     """What judges said and spent, in a file beside the store."""
-    return Judgements(f"{settings.store.path}.judgements")
+    return Judgements(f"{settings.store.path}.judgements", settings.store.retention)
 
 
 @asynccontextmanager

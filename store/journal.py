@@ -45,8 +45,13 @@ ENTRIES: Final = 16  # of the ledger in one statement: a third cheaper than one 
 ENTER_MANY: Final = ENTER + ", ".join([ENTRY] * ENTRIES)
 EXPIRE: Final = """
 DELETE FROM exchange
-WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done' LIMIT ?)"""
+WHERE id IN (SELECT id FROM exchange WHERE started_at < ? AND state = 'done'
+             AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.exchange_id = exchange.id) LIMIT ?)"""
 OWE: Final = "INSERT OR IGNORE INTO owed (exchange_id, evaluator, weight) VALUES (?, ?, ?)"
+OWE_AFTER_ALL: Final = """
+INSERT OR IGNORE INTO owed (exchange_id, evaluator, weight)
+SELECT exchange_id, evaluator, 0.0 FROM ledger JOIN exchange ON exchange.id = exchange_id
+WHERE exchange_id = ? AND evaluator = ? AND reason = 'sampled_out' AND body IS NOT NULL"""
 PAID: Final = "DELETE FROM owed WHERE exchange_id = ? AND evaluator = ?"
 PENDING: Final = "SELECT id, attempts, body FROM exchange WHERE state = 'pending' AND id > ? ORDER BY id LIMIT ?"
 
@@ -153,6 +158,10 @@ class Journal:
             )
         )
 
+    async def owe_after_all(self, identity: str, evaluator: str) -> bool:
+        """An outcome in place of `sampled_out`, which stands for no exchange: those chosen by chance stand for all."""
+        return await self._in_thread(lambda: self._db.execute(OWE_AFTER_ALL, (identity, evaluator)).rowcount > 0)
+
     async def paid(self, identity: str, evaluator: str) -> None:
         """The outcome has come, and everybody was told."""
         await self._in_thread(lambda: void(self._db.execute(PAID, (identity, evaluator))))
@@ -168,7 +177,10 @@ class Journal:
         await self._in_thread(lambda: self._transaction(work))
 
     async def expire(self, before: int) -> int:
-        """Delete what started before `before` (ns since the epoch), a batch at a time; how many went."""
+        """Delete what started before `before` (ns since the epoch), a batch at a time; how many went.
+
+        What is pending stays, and what a judge owes an outcome.
+        """
         total = 0
         while gone := await self._in_thread(lambda: self._expire(before)):  # others get their turn between two batches
             total += gone

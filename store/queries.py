@@ -67,6 +67,7 @@ class PassRate:
     errors: int
     skipped: int
     pass_rate: float | None  # 0 to 1; None: nothing passed or failed
+    effective_n: float = 0.0  # as many judgements of equal weight would say as much (Kish 1965)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,15 +238,19 @@ def pass_rates(db: sqlite3.Connection) -> list[PassRate]:
         SELECT evaluator, sum(outcome = 'pass') AS passed, sum(outcome = 'fail') AS failed,
                sum(outcome = 'scored') AS scored, sum(outcome = 'error') AS errors, sum(outcome = 'skipped') AS skipped,
                sum(weight) FILTER (WHERE outcome = 'pass') AS weight_passed,
-               sum(weight) FILTER (WHERE outcome = 'fail') AS weight_failed
+               sum(weight) FILTER (WHERE outcome = 'fail') AS weight_failed,
+               sum(weight * weight) FILTER (WHERE outcome IN ('pass', 'fail')) AS squares
         FROM weighted GROUP BY evaluator ORDER BY evaluator
     """
     return [a_pass_rate(**row) for row in db.execute(query)]
 
 
-def a_pass_rate(weight_passed: float | None, weight_failed: float | None, **counts: int | str) -> PassRate:
+def a_pass_rate(
+    weight_passed: float | None, weight_failed: float | None, squares: float | None, **counts: int | str
+) -> PassRate:
     judged = (weight_passed or 0.0) + (weight_failed or 0.0)
-    return PassRate(pass_rate=(weight_passed or 0.0) / judged if judged else None, **counts)  # type: ignore[arg-type]
+    rate = (weight_passed or 0.0) / judged if judged else None
+    return PassRate(pass_rate=rate, effective_n=judged**2 / squares if squares else 0.0, **counts)  # type: ignore[arg-type]
 
 
 def failures(db: sqlite3.Connection, limit: int) -> list[Failure]:

@@ -70,12 +70,13 @@ def in_dollars(cost: float | None) -> str:
 
 
 def evaluator_table(rates: Sequence[PassRate]) -> Table:
-    table = a_table("Evaluators", "evaluator", ("passed", "failed", "skipped", "errors", "pass rate"))
+    table = a_table("Evaluators", "evaluator", ("passed", "failed", "skipped", "errors", "pass rate", "effective n"))
     for rate in rates:
         failed = Text(f"{rate.failed:,}", "red" if rate.failed else "")
         errors = Text(f"{rate.errors:,}", "yellow" if rate.errors else "")
         passing = "" if rate.pass_rate is None else f"{rate.pass_rate:.1%}"
-        table.add_row(rate.evaluator, f"{rate.passed:,}", failed, f"{rate.skipped:,}", errors, passing)
+        size = "" if rate.pass_rate is None else f"{rate.effective_n:,.0f}"
+        table.add_row(rate.evaluator, f"{rate.passed:,}", failed, f"{rate.skipped:,}", errors, passing, size)
     return table
 
 

@@ -33,6 +33,7 @@ from pipeline.contracts import MetricsPage
 from pipeline.delivery import Delivery
 from pipeline.errors import ConfigError
 from pipeline.judge_queue import JudgeQueue
+from pipeline.judging import Judging
 from pipeline.loop_lag import LoopLag
 from pipeline.proxy_counters import LEVELS, NAMES, SUMS
 from pipeline.queues import Durable, Memory, Queue
@@ -95,7 +96,7 @@ async def run(setup: dict[str, Any]) -> None:
         questions = Questions(runner.on_done)
         runner.pool = pool_for(settings, components, questions.on_done, telemetry)
         conditions["journal"] = [runner.journal_condition]
-        court = Court(settings, runner, journal, telemetry)
+        court = Court(settings, runner.judges, telemetry, conditions)
         if settings.console:
             runs = Runs()
             stack.push_async_callback(runs.close)
@@ -105,9 +106,9 @@ async def run(setup: dict[str, Any]) -> None:
         observe_this_process(telemetry)
         telemetry.usage_lost.observe(description.lost)
         await stack.enter_async_context(runner.pool)
-        await stack.enter_async_context(bounded_exit(runner))
         await stack.enter_async_context(court)
-        await court.seat(components)
+        await court.seat(components)  # before the first exchange is done
+        await stack.enter_async_context(bounded_exit(runner))
         await stack.enter_async_context(background(expire(journal, settings.store.retention)))
         await stack.enter_async_context(
             background(read_lines(reloader(runner, description, salt, court), stopping.set))
@@ -255,36 +256,49 @@ def restart_counter(telemetry: Telemetry) -> Callable[[str], None]:
 class Court:
     """The judges of the running pipeline, as configured now. Those that are replaced leave their debts to the next."""
 
-    def __init__(self, settings: Settings, runner: Runner, journal: Journal, telemetry: Telemetry) -> None:
-        self._runner = runner
-        self._journal = journal
+    def __init__(
+        self, settings: Settings, queue: JudgeQueue, telemetry: Telemetry, conditions: dict[str, list[Condition]]
+    ) -> None:
+        self._queue = queue
         self._telemetry = telemetry
+        self._conditions = conditions
         self._memory = memory_beside(settings)
+        self._remembering = False
         self._always = AsyncExitStack()
         self._seated = AsyncExitStack()
-        self._remembering = False
+        self._names: list[str] = []
         self.panel = Panel({})  # the same, for questions beside traffic
-        telemetry.judge_pending.observe(
-            lambda: [(count, (("judge", name),)) for name, count in runner.judges.pending.items()]
-        )
+        telemetry.judge_pending.observe(lambda: [(count, (("judge", name),)) for name, count in queue.pending.items()])
 
     async def __aenter__(self) -> Court:
+        await self._queue.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._queue.__aexit__()
         await self._seated.aclose()
         await self._always.aclose()
 
     async def seat(self, components: Components) -> None:
-        """These judge from now on."""
-        await self._seated.aclose()
+        """These judge from now on; ConfigError, and those before them stay."""
         if components.judges and not self._remembering:
             await self._always.enter_async_context(self._memory)
+            self._conditions["judgements"] = [self._memory.condition]
             self._remembering = True
-        judgings = await self._seated.enter_async_context(at_work(components.judges, self._memory, self._telemetry))
+        async with AsyncExitStack() as arriving:
+            judgings = await arriving.enter_async_context(at_work(components.judges, self._memory, self._telemetry))
+            await self._queue.seat(judgings)
+            leaving, self._seated = self._seated, arriving.pop_all()
+        await leaving.aclose()
         self.panel = Panel(judgings)
-        queue = JudgeQueue(judgings, self._journal, self._runner.tell_late)
-        self._runner.judges = await self._seated.enter_async_context(queue)
+        self._show(judgings)
+
+    def _show(self, judgings: Mapping[str, Judging]) -> None:
+        for name in self._names:
+            del self._conditions[name]
+        shown = {f"processors.{name}": [each.condition] for name, each in judgings.items()}
+        self._conditions.update(shown)
+        self._names = list(shown)
 
 
 def reloader(
@@ -297,13 +311,13 @@ def reloader(
         try:
             settings = settings_from(message["settings"])
             components = build_components(settings)
+            await court.seat(components)
         except ConfigError as error:  # a file that was there when the supervisor looked
             log.error("not reloaded: %s", error)
             return
         description = Description(components, salt, description)
         runner.stages = stages_of(settings, components, description)
         runner.pool.replace(spawner(settings), tuple(components.evaluators))
-        await court.seat(components)
 
     return reload
 
@@ -327,6 +341,8 @@ def take_orders(
         if not known.done:
             return "pending"
         await runner.tell_late(EvaluatedExchange(known.exchange, (entry,), known.weight, known.kept, late=True))
+        if entry.outcome == "fail":
+            await runner.judges.reconsider(known.exchange.id)
         return "told"
 
     def asked(fields: Mapping[str, Any]) -> Exchange:

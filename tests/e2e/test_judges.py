@@ -173,6 +173,56 @@ async def test_judges_answer_questions_on_the_control_port_when_they_are_ready(
     assert exchanges == 0
 
 
+async def test_after_bad_feedback_the_judge_looks_at_what_it_had_left_out(
+    tmp_path: Path, constant: ScriptedUpstream
+) -> None:
+    (address,) = free_addresses(1)
+    bad = {"response_id": "chatcmpl-1", "name": "thumbs", "label": "fail"}
+    async with judge_endpoint(always(2)) as judge:
+        tree = a_tree(tmp_path, constant.url, console={"listen": address})
+        tree["processors"]["judge"] = a_judge(judge.url, ratio=0.0, always=["feedback"])
+        run = Running(tmp_path, tree)
+        async with started(run):
+            await ask(run.url)
+            await run.settled(1)
+            before = await judged(run, 1)
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(f"http://{address}/v1/feedback", json=bad) as answer,
+            ):
+                assert answer.status == 200
+
+            async def looked() -> bool:
+                return await judged(run, 1) != before
+
+            await until(looked)
+            ((outcome, reason, score, _, weight),) = await judged(run, 1)
+            sums = await run.sums()
+    assert [row[:2] for row in before] == [("skipped", "sampled_out")]
+    assert (outcome, reason, score, weight) == ("fail", None, 2.0, 0.0)
+    assert sums.balanced
+
+
+async def test_a_judge_that_is_not_let_in_is_seen_on_the_health_page(
+    tmp_path: Path, constant: ScriptedUpstream
+) -> None:
+    async with judge_endpoint(lambda body: web.Response(status=401)) as judge:
+        processors = {"judge": a_judge(judge.url)}
+        async with running(tmp_path, constant.url, processors=processors) as run:
+            well = (await run.status())["components"]
+            for number in range(8):
+                await ask(run.url, text=f"{QUESTION} {number}")
+
+            async def failing() -> bool:
+                return (await run.status())["components"]["processors.judge"]["status"] == "StatusPermanentError"
+
+            await until(failing)
+            component = (await run.status())["components"]["processors.judge"]
+    assert [well[name]["status"] for name in ("processors.judge", "judgements")] == ["StatusOK"] * 2
+    assert component["error"] == "HTTP 401"
+    assert len(judge.bodies) <= 8
+
+
 async def test_a_judge_that_passes_through_sidelight_is_not_judged(tmp_path: Path) -> None:
     """Its own calls are traffic to the upstream, and nobody's business."""
     async with judge_endpoint(always(3)) as everybody:

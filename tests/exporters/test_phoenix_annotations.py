@@ -34,6 +34,15 @@ async def test_each_evaluation_annotates_the_span_of_its_call() -> None:
     assert told["refusal"]["metadata"]["sidelight.sampling.weight"] == 4.0
 
 
+async def test_a_judge_is_a_model_and_its_outcomes_stand_for_as_many_as_they_say() -> None:
+    said = (Evaluation("coherence", 4.0, "pass"),)
+    judge = LedgerEntry("judge", "pass", evaluations=said, weight=20.0, calibration="uncalibrated")
+    async with json_backend() as backend, PhoenixAnnotations(endpoint=backend.endpoint) as exporter:
+        await exporter.export([an_evaluated_exchange(entries=(judge,), weight=4.0)])
+    ((annotation,),) = (request.body["data"] for request in backend.posted)
+    assert (annotation["annotator_kind"], annotation["metadata"]["sidelight.sampling.weight"]) == ("LLM", 20.0)
+
+
 async def test_told_twice_an_annotation_is_the_same_one() -> None:
     async with json_backend() as backend, PhoenixAnnotations(endpoint=backend.endpoint) as exporter:
         await exporter.export([judged()])

@@ -14,12 +14,16 @@ import pytest
 
 from pipeline import frame
 from pipeline.frame import Frame, Place
-from pipeline.records import Capture, EvaluatedExchange, Exchange, LedgerEntry
+from pipeline.judge_queue import Debt
+from pipeline.judging import Judging
+from pipeline.records import Capture, EvaluatedExchange, Exchange, LedgerEntry, Owed
 from pipeline.ring import HandOffFds, HandOffReader, HandOffWriter
 from pipeline.runner import MAX_LIVES, Runner, Source, Stages, set_aside, unchanged, without_content
 from pipeline.telemetry import Telemetry
 from processors.redact import Redact
 from processors.sample import Sample
+from store.judgements import Judgements
+from tests.support.judges import ScriptedJudge
 from tests.support.records import an_exchange, answer
 from tests.support.sidecar import eventually
 from wire import exchanges_of
@@ -129,6 +133,12 @@ class FakeJournal:
     async def pending(self, after: str, limit: int) -> list[tuple[str, int, Exchange | None]]:
         self._fail("pending")
         return [row for row in self.left if row[0] > after][:limit]
+
+    async def owed(self, evaluator: str, after: int, limit: int) -> list[Debt]:
+        return []
+
+    async def debtors(self) -> dict[str, int]:
+        return {}
 
     async def abandon(self, identity: str, evaluators: Sequence[str], reason: str) -> None:
         self.abandoned.append((identity, reason))
@@ -333,6 +343,25 @@ async def test_a_journal_that_cannot_finish_costs_durability_and_not_results() -
     assert len(scene.delivered) == 2
     assert scene.telemetry.journal_failed.total(operation="finish") == 2
     assert scene.runner.pending == 0
+
+
+async def test_debts_of_judges_that_could_not_be_written_are_errors_and_owed_no_more() -> None:
+    scene = Scene()
+    scene.journal.broken = {"finish"}
+    judgings = {"slow": Judging("slow", ScriptedJudge(), Judgements("never opened"), scene.telemetry)}
+    async with scene.runner.judges:
+        await scene.runner.judges.seat(judgings)
+        async with scene.run():
+            scene.source.put(a_frame(1))
+            await scene.done(1)
+    assert scene.runner.judges.pending == {"slow": 0}
+    first, late = scene.measured
+    assert (first.owed, first.entries) == ((Owed("slow", 1.0),), (PASSED,))
+    assert late.late
+    assert [(entry.evaluator, entry.outcome, entry.reason) for entry in late.entries] == [
+        ("slow", "error", "journal_failed")
+    ]
+    assert scene.delivered == [first]
 
 
 async def test_trouble_with_every_exchange_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -182,6 +182,27 @@ def test_a_judgement_with_a_weight_of_its_own_stands_for_as_many(store: Store) -
         assert pass_rates(db)[0].pass_rate == pytest.approx(0.8)
 
 
+def test_judgements_of_equal_weight_are_as_many_as_they_are(store: Store) -> None:
+    for outcome in ("pass", "fail", "fail", "error", ("skipped", "filtered")):
+        store.add(weight=4.0, outcomes={"judge": outcome})
+    with opened(store.path) as db:
+        assert pass_rates(db)[0].effective_n == pytest.approx(3)
+
+
+def test_one_that_stands_for_many_among_those_that_do_not_says_little(store: Store) -> None:
+    for weight in (97.0, 1.0, 1.0, 1.0):
+        store.enter(identity := store.add(weight=1.0), "judge", "pass")
+        store.db.execute("UPDATE ledger SET weight = ? WHERE exchange_id = ?", (weight, identity))
+    with opened(store.path) as db:
+        assert pass_rates(db)[0].effective_n == pytest.approx(100**2 / (97**2 + 3))
+
+
+def test_without_a_judgement_there_is_no_size(store: Store) -> None:
+    store.add(outcomes={"refusal": "error"})
+    with opened(store.path) as db:
+        assert pass_rates(db)[0].effective_n == 0
+
+
 def test_what_is_known_to_come_is_not_missing(store: Store) -> None:
     late = store.add(outcomes={"refusal": "pass"})
     store.add(outcomes={"refusal": "pass", "judge": "fail"})

@@ -87,11 +87,12 @@ async def test_the_report_adds_up_and_nothing_is_left_behind(tmp_path: Path) -> 
         rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
         assert rows["all"][0] == str(CALLS)
         for evaluator, scenarios in FAILING.items():
-            assert len(rows[evaluator]) == 5, text
-            passed, failed, skipped, errors, _ = rows[evaluator]
+            assert len(rows[evaluator]) == 6, text
+            passed, failed, skipped, errors, _, effective = rows[evaluator]
             assert int(passed) > 0, text
             assert int(passed) + int(failed) + int(skipped) == CALLS
             assert errors == "0"
+            assert int(effective) == int(passed) + int(failed)
             expected = sum(call.scenario in scenarios for call in planned(CALLS))
             assert int(failed) == expected or (evaluator == "latency" and int(failed) > expected), text
         assert f"{CALLS} calls sent, {CALLS} evaluated, 0 pending, {7 * CALLS} outcomes: the numbers add up." in text

@@ -65,7 +65,7 @@ def test_traffic_is_told_by_model_and_in_all(store: Path) -> None:
 
 def test_each_evaluator_has_its_pass_rate(store: Path) -> None:
     rows = {line.split()[0]: line.split()[1:] for line in printed(store, 80).splitlines() if line.strip()}
-    assert rows["pii"] == rows["refusal"] == rows["truncation"] == ["9", "1", "0", "0", "90.0%"]
+    assert rows["pii"] == rows["refusal"] == rows["truncation"] == ["9", "1", "0", "0", "90.0%", "10"]
 
 
 def test_three_failures_are_shown_with_their_ids_and_reasons(store: Path) -> None:
