@@ -1,7 +1,7 @@
 """What each evaluator needs, costs, and gets right: `python -m bench.evaluators DATA_FOLDER` writes docs/evaluators.md.
 
 Cost: CPU us an exchange with a question and an answer of a kilobyte each, the median over texts of four kinds. What is
-said of inputs comes from the registry, what is right from labelled data.
+said of inputs comes from the registry, what is right from labelled data. scripts/fetch-model brings the model first.
 """
 
 from __future__ import annotations
