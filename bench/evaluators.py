@@ -48,9 +48,10 @@ Costs are of the default `method: lexical`. By `embeddings` a text of 200 charac
 costs {text_cost} ms; of an exchange `answer_relevancy` reads two, the others up to 32.
 
 `answer_relevancy` is asked about people's questions with their own answers and with somebody else's; `groundedness`
-about answers that people called fully attributable to a text or not, the latter being what it shall find. Those answers
+about answers that people called fully attributable to a text or not (generic ones left out), the latter being what it
+shall find. Half of each set is asked about; by the other half the thresholds were chosen. The answers about texts
 mostly copy, which words alone tell well. In an answer that says the same in other words, words find more made up than
-there is, and `embeddings` less than there is.
+there is, and `embeddings` less.
 """
 
 PROSE = (
@@ -127,7 +128,10 @@ def needs(kind: type[Processor]) -> str:
 
 
 def relevancy_accuracy(folder: Path, **options: object) -> str:
-    """People's questions with the answers that they got, and with somebody else's: is an answer off its subject?"""
+    """People's questions with the answers that they got, and with somebody else's: is an answer off its subject?
+
+    Every second pair: by the others the thresholds were chosen.
+    """
     pairs = [
         (row["prompt"], row["completion"])
         for file in sorted((folder / "refusal").glob("*.csv"))
@@ -137,8 +141,8 @@ def relevancy_accuracy(folder: Path, **options: object) -> str:
     others = [answered for _, answered in pairs]
     Random("relevancy").shuffle(others)
     judge = PROCESSORS["answer_relevancy"](**options)
-    own = [fails(judge, asked, answered) for asked, answered in pairs]
-    foreign = [fails(judge, asked, answered) for (asked, _), answered in zip(pairs, others, strict=True)]
+    own = [fails(judge, asked, answered) for asked, answered in pairs[1::2]]
+    foreign = [fails(judge, asked, answered) for (asked, _), answered in zip(pairs[1::2], others[1::2], strict=True)]
     decided = sum(each is not None for each in (*own, *foreign))
     told = told_as(foreign.count(True), own.count(True), foreign.count(False), decided)
     silent = len(own) + len(foreign) - decided

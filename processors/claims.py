@@ -9,7 +9,8 @@ from processors.words import beginnings, sentences
 MAX_CHARACTERS: Final = 20_000  # of the answer
 MAX_SENTENCES: Final = 64
 FEWEST: Final = 3  # different words of a sentence that says anything
-NO_CLAIM: Final = (  # offers at an answer's end
+ENDING: Final = 500  # characters in which it makes an offer
+NO_CLAIM: Final = (  # such offers
     "let me know",
     "feel free",
     "hope this helps",
@@ -36,7 +37,7 @@ def claims_in(answer: str) -> list[Claim]:
     """The sentences that say something: no headings, offers and exclamations. Of a long answer the first of them."""
     answer = answer[:MAX_CHARACTERS]
     said = [each for each in sentences(answer)[:MAX_SENTENCES] if not each.startswith("#") and not each.endswith(":")]
-    lower = answer.lower()
+    lower = answer[-ENDING:].lower()
     offers = [phrase for phrase in NO_CLAIM if phrase in lower]
     if offers:
         said = [each for each in said if not any(offer in each.lower() for offer in offers)]

@@ -89,8 +89,6 @@ def numbers(text: str) -> set[str]:
 
 def names(sentence: str) -> list[str]:
     """Capitalised words within it, by their beginnings; none of a language that capitalises every noun."""
-    if sentence[1:].islower():  # mostly so, and told at once
-        return []
     found = NAME.findall(sentence)
     if not found or not NOUNS_ARE_CAPITALS.isdisjoint(sentence.split()):
         return []
