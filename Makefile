@@ -15,6 +15,7 @@ test-clients: .venv/.dev ## set up, then run published clients through Sidelight
 	.venv/bin/python -m pytest -m clients tests/clients --write-table
 
 test-backends: .venv/.dev ## set up, then tell real backends, and ask them what they were told
+	scripts/fetch-model
 	scripts/fetch-backends
 	.venv/bin/python -m pytest -m backends tests/backends
 

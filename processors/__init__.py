@@ -9,8 +9,10 @@ from processors.citations import Citations
 from processors.code_syntax import CodeSyntax
 from processors.confidence import Confidence
 from processors.context import Context
+from processors.context_use import ContextUse
 from processors.cost import Pricing
 from processors.empty import Empty
+from processors.groundedness import Groundedness
 from processors.identify import Identify
 from processors.indirect_injection import IndirectInjection
 from processors.json_valid import JsonValid
@@ -26,11 +28,13 @@ from processors.readability import Readability
 from processors.redact import Redact
 from processors.reference import Reference
 from processors.refusal import Refusal
+from processors.repeat_query import RepeatQuery
 from processors.repetition import Repetition
 from processors.rules import Rules
 from processors.sample import Sample
 from processors.secrets import Secrets
 from processors.sentiment import Sentiment
+from processors.similarity import Similarity
 from processors.system_prompt_leak import SystemPromptLeak
 from processors.tool_arguments import ToolArguments
 from processors.toxicity import Toxicity
@@ -64,6 +68,10 @@ PROCESSORS: dict[str, type[Processor]] = {
     "secrets": Secrets,
     "toxicity": Toxicity,
     "overall": Overall,
+    "groundedness": Groundedness,
+    "context_use": ContextUse,
+    "similarity": Similarity,
+    "repeat_query": RepeatQuery,
 }
 JUDGES: dict[str, type[Judge]] = {"judge": Judge}  # who take their time, after the evaluators
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one

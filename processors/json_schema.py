@@ -53,7 +53,7 @@ def violation(schema: Json, value: Json) -> str | None:
         raise
     except ValueError:  # a value no JSON text can hold, such as half of a surrogate pair
         return "$: not JSON"
-    return None if first is None else f"{_path(first)}: {first.schema_path[-1]}"
+    return None if first is None else f"{_path(first)}: {_keyword(first)}"
 
 
 def _dumped(schema: Json) -> bytes:
@@ -82,7 +82,12 @@ def _compiled(schema: bytes) -> Validator:
 def _caused_by_redaction(error: Violation) -> bool:
     if isinstance(error.instance, str):
         return MASKED.search(error.instance) is not None
-    return error.schema_path[-1] in ALTERNATIVES and MASKED.search(str(error.instance)) is not None
+    return _keyword(error) in ALTERNATIVES and MASKED.search(str(error.instance)) is not None
+
+
+def _keyword(error: Violation) -> str:
+    """What was not kept; the schema `false`, which nothing keeps, has no keywords."""
+    return str(error.schema_path[-1]) if error.schema_path else "false"
 
 
 def _path(error: Violation) -> str:

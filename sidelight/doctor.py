@@ -41,6 +41,7 @@ from pipeline.records import (
     Usage,
 )
 from pipeline.telemetry import Telemetry
+from processors.embeddings import ModelUnusable, embedder
 from sidelight.components import Components
 from sidelight.status import health_page
 
@@ -77,6 +78,9 @@ async def findings(
     for name, upstream in settings.proxy.upstreams.items():
         yield await upstream_finding(name, upstream)
     yield await asyncio.to_thread(store_finding, settings)
+    methods = {getattr(evaluator, "method", "lexical") for evaluator in components.evaluators.values()}
+    if methods != {"lexical"} and methods:
+        yield await asyncio.to_thread(model_finding, "embeddings" in methods)
     if settings.service.health:
         yield await running_finding(settings.service.health)
     for name, exporter in components.exporters.items():
@@ -120,6 +124,15 @@ def store_finding(settings: Settings) -> Finding:
     writable = os.access(path if path.exists() else folder, os.W_OK) and os.access(folder, os.W_OK)
     said = f"{path} can be written" if writable else f"{path} cannot be written; choose another path or its owner"
     return Finding(writable, "exporters.store", said)
+
+
+def model_finding(needed: bool) -> Finding:
+    """Is the model there that meanings are compared by, and is it the published one?"""
+    try:
+        embedder("embeddings")
+    except ModelUnusable as error:
+        return Finding(not needed, "processors", f"meanings are not compared: {error}")
+    return Finding(True, "processors", "meanings are compared by the published model")
 
 
 async def running_finding(address: str) -> Finding:

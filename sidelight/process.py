@@ -78,9 +78,12 @@ async def start_child(
     name: str, setup: dict[str, Any], fds: tuple[int, ...], *, stop_with_stdin: bool = True
 ) -> asyncio.subprocess.Process:
     """`python -m sidelight.child ROLE [NUMBER]`, told its setup on stdin; `-P` keeps the working directory off its
-    path."""
+    path. Its linear algebra has one thread, unless somebody says more: further ones would spin while they wait."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "sidelight.child", *name.split(), stdin=asyncio.subprocess.PIPE, pass_fds=fds
+        *(sys.executable, "-P", "-m", "sidelight.child", *name.split()),
+        stdin=asyncio.subprocess.PIPE,
+        pass_fds=fds,
+        env={"OPENBLAS_NUM_THREADS": "1"} | os.environ,  # noqa: TID251
     )
     assert process.stdin
     process.stdin.write(orjson.dumps(setup | {"parent": os.getpid()}) + b"\n")

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from pipeline.evaluate import Heartbeat, serve
+from processors.embeddings import prepare
 from sidelight.components import build_evaluators
 from sidelight.process import limit_memory
 
@@ -19,4 +20,5 @@ def run(setup: dict[str, Any]) -> None:
     sys.stdout = sys.stderr  # what an evaluator prints is not data
     processors = build_evaluators(setup["processors"])
     limit_memory(setup["max_memory"])
+    prepare(processors.values())
     serve(processors, channel, Heartbeat(memoryview(page)[: Heartbeat.SIZE].cast("Q")))

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.records import Evaluation, Message, Part
 from processors.answer_relevancy import AnswerRelevancy
 from tests.support.records import an_exchange, answer
+from tests.support.synonyms import install
 
 BANANAS = "Bananas are rich in potassium and make an excellent snack before a long run, especially ripe ones."
 CASES = [
@@ -81,3 +84,23 @@ def test_the_explanation_quotes_nothing() -> None:
 def test_a_threshold_that_is_no_share_is_refused() -> None:
     with pytest.raises(ValueError, match="threshold"):
         AnswerRelevancy(threshold=-1)
+
+
+def test_with_a_model_short_answers_and_other_words_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "capital city paris", "potassium bananas")
+    question = "What is the capital of France?"
+    asked = (Message("user", (Part("text", content=question),)),)
+    labels = []
+    for text in ("Paris.", "Bananas.", "首都是巴黎"):
+        exchange = an_exchange(input_messages=asked, output_messages=(answer(text),))
+        labels.append([each.score_label for each in AnswerRelevancy(method="embeddings").process(exchange)])
+    assert labels == [["pass"], ["fail"], []]
+    exchange = an_exchange(input_messages=asked, output_messages=(answer("The city is Paris."),))
+    (evaluation,) = AnswerRelevancy(method="auto").process(exchange)
+    assert (evaluation.score_value, evaluation.explanation) == (1.0, "embeddings: cosine of question and answer")
+
+
+@given(st.text(), st.text(), st.text())
+def test_any_text_is_judged(asked: str, text: str, context: str) -> None:
+    for evaluation in judged(asked, text, context=(context,)):
+        assert 0 <= (evaluation.score_value or 0) <= 1

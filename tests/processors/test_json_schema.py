@@ -26,6 +26,10 @@ def test_a_path_through_a_reference_names_the_schemas_own_keys() -> None:
     assert violation(schema, {"home": {"no": 0}}) == "$.home.no: minimum"
 
 
+def test_the_schema_false_is_violated_by_everything() -> None:
+    assert violation(False, {"a": 1}) == "$: false"
+
+
 def test_a_value_that_no_json_can_hold_is_said_to_be_none() -> None:
     assert violation({"type": "string"}, "\ud800") == "$: not JSON"
 

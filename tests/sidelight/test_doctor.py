@@ -9,14 +9,19 @@ import pytest
 from rich.console import Console
 
 from config.load import settings_from
+from processors import embeddings
 from sidelight.components import build_components
 from sidelight.demo import free_addresses
 from sidelight.doctor import MARK, examine
 from tests.support.otlp_receiver import OtlpReceiver, Reply
+from tests.support.synonyms import install, uninstall
 
 
-async def examined(tmp_path: Path, upstream: str, **exporters: Any) -> tuple[bool, str]:
+async def examined(
+    tmp_path: Path, upstream: str, processors: dict[str, Any] | None = None, **exporters: Any
+) -> tuple[bool, str]:
     tree = {
+        "processors": processors or {},
         "proxy": {"upstreams": {"one": {"url": upstream}}},
         "exporters": {"store": {"path": str(tmp_path / "store.db")}, **exporters},
         "service": {"name": "support-bot", "health": free_addresses(1)[0]},
@@ -102,3 +107,29 @@ async def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         well, text = await examined(tmp_path, receiver.endpoint, store={"path": str(tmp_path / "nowhere" / "s.db")})
     assert not well
     assert "cannot be written" in lines(text, "exporters.store")[0]
+
+
+async def test_a_model_that_is_not_there_is_told_where_an_evaluator_would_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uninstall(monkeypatch)
+    embeddings._loaded.cache_clear()
+    async with OtlpReceiver() as receiver:
+        well, text = await examined(tmp_path, receiver.endpoint, {"groundedness": {"method": "auto"}})
+        _, without = await examined(tmp_path, receiver.endpoint, {"groundedness": {}})
+    embeddings._loaded.cache_clear()
+    assert well, text
+    (line,) = lines(text, "processors")
+    assert line.endswith(f"meanings are not compared: the model is not installed; {embeddings.INSTALL}")
+    assert lines(without, "processors") == []
+
+
+async def test_a_model_that_is_needed_and_unusable_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embeddings, "folder", lambda: tmp_path)
+    embeddings._loaded.cache_clear()
+    async with OtlpReceiver() as receiver:
+        well, text = await examined(tmp_path, receiver.endpoint, {"groundedness": {"method": "embeddings"}})
+        install(monkeypatch, "word")
+        better, _ = await examined(tmp_path, receiver.endpoint, {"groundedness": {"method": "embeddings"}})
+    assert (well, better) == (False, True)
+    assert "meanings are not compared: model.safetensors cannot be read" in text
