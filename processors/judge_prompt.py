@@ -10,18 +10,17 @@ apart in the texts all the same. So nothing that was judged can end its block an
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
-
-import msgspec
 
 from pipeline.records import Exchange, Message, instructions_of, question_of, text_of, tool_calls_of
 from processors.rubric import INPUTS, Material, Rubric
 
 FIRST, SECOND = "first answer", "second answer"
 BLOCKS: Final = (*INPUTS, FIRST, SECOND)
-LIKE_A_BLOCK: Final = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(BLOCKS)})\b)", re.IGNORECASE)
+LIKE_A_BLOCK: Final = re.compile(rf"<(?=\s*+/?\s*+(?:{'|'.join(BLOCKS)})\b)", re.IGNORECASE)
 TAKEN_APART: Final = "‹"
 
 SYSTEM: Final = """\
@@ -76,8 +75,15 @@ def written(rubric: Rubric) -> str:
 def materials(rubrics: Sequence[Rubric], exchange: Exchange, limit: int) -> dict[str, str]:
     """What these rubrics show of an exchange, each text cut to `limit` characters."""
     names = {name for rubric in rubrics for name in (*rubric.shows, *rubric.if_there)}
-    found = {name: MATERIALS[name](exchange) for name in INPUTS if name in names}
-    return {name: shortened(whole(text), limit) for name, text in found.items() if text}
+    found = {name: material(name, exchange, limit) for name in INPUTS if name in names}
+    return {name: text for name, text in found.items() if text}
+
+
+def material(name: Material, exchange: Exchange, limit: int) -> str:
+    """One text; of documents each is cut, so that all can be counted."""
+    if name == "context":
+        return documents_of(exchange.context, limit)
+    return whole(shortened(MATERIALS[name](exchange), limit))
 
 
 def whole(text: str) -> str:
@@ -98,13 +104,14 @@ def shortened(text: str, limit: int) -> str:
     """The beginning and the end of a long text, and how much is between them."""
     if len(text) <= limit:
         return text
-    half = limit // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half:,} characters are left out here …]\n{text[-half:]}"
+    ending = limit // 2
+    beginning = limit - ending
+    return f"{text[:beginning]}\n[… {len(text) - limit:,} characters are left out here …]\n{text[len(text) - ending :]}"
 
 
 def conversation_of(exchange: Exchange) -> str:
     said = [each for each in exchange.input_messages if each.role not in ("system", "developer")]
-    return "\n\n".join(f"{each.role}: {spoken(each)}" for each in said)
+    return "\n\n".join(f"{each.role}: {indented(spoken(each))}" for each in said)
 
 
 def spoken(message: Message) -> str:
@@ -120,8 +127,16 @@ def spoken(message: Message) -> str:
     return "\n".join(pieces)
 
 
-def documents_of(exchange: Exchange) -> str:
-    return "\n\n".join(f"[{number}] {text}" for number, text in enumerate(exchange.context, 1))
+def documents_of(documents: Sequence[str], limit: int) -> str:
+    """Numbered; where they are too long together, each has the same share of the room."""
+    room = limit if sum(map(len, documents)) <= limit else max(limit // len(documents), 1)
+    texts = (indented(whole(shortened(text, room))) for text in documents)
+    return "\n\n".join(f"[{number}] {text}" for number, text in enumerate(texts, 1))
+
+
+def indented(text: str) -> str:
+    """With its further lines set in: none of them looks like the next message or document."""
+    return "\n  ".join(text.splitlines())
 
 
 def calls_of(exchange: Exchange) -> str:
@@ -130,14 +145,13 @@ def calls_of(exchange: Exchange) -> str:
 
 
 def as_json(value: object) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode("utf-8", "replace")
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 MATERIALS: Final[Mapping[Material, Callable[[Exchange], str]]] = {
     "instructions": instructions_of,
     "question": question_of,
     "conversation": conversation_of,
-    "context": documents_of,
     "reference": lambda exchange: exchange.ground_truth or "",
     "tools": lambda exchange: "\n".join(map(as_json, exchange.tool_definitions)),
     "calls": calls_of,
