@@ -70,19 +70,23 @@ def how_to_answer(schema: Mapping[str, Any]) -> str:
 def read(text: str, rubrics: Sequence[Rubric], schema: Mapping[str, Any], material: str = "") -> Said | None:
     """What was said of each rubric; None where no verdict can be made out.
 
-    A verdict ends the text: no brace comes after it. One that stands in the material word for word is none of the
-    judge's own.
+    A verdict ends the text: no brace comes after it. One that stands in the material as often as in the text is a
+    repetition, and none of the judge's own.
     """
     text = text[-MOST_READ:]
+
+    def is_own(raw: str) -> bool:
+        return text.count(raw) > material.count(raw)
+
     end = max(text.rfind("{"), text.rfind("}")) + 1
     alone = rubrics[0] if len(rubrics) == 1 else None
     tags = list(SCORE_TAG.finditer(text, end))
     if tags:
-        return tagged(tags[-1], text, alone) if alone and tags[-1][0] not in material else None
+        return tagged(tags[-1], text, alone) if alone and is_own(tags[-1][0]) else None
     valid = jsonschema_rs.validator_for(dict(schema)).is_valid
     for raw, value in objects_that_end(text, end):
         found = unwrapped(value, valid)
-        if found is not None and raw not in material:
+        if found is not None and is_own(raw):
             return {alone.name: found} if alone else found
     return None
 

@@ -283,8 +283,3 @@ def credentials(api: Api, key: str) -> dict[str, str]:
 def turns(*texts: str) -> tuple[tuple[str, str], ...]:
     """Texts of user and assistant in turn, the user's first."""
     return tuple(("assistant" if number % 2 else "user", text) for number, text in enumerate(texts))
-
-
-def tokens_of(replies: Sequence[Reply]) -> tuple[int, int]:
-    """(input, output), as far as they were counted."""
-    return sum(each.input_tokens or 0 for each in replies), sum(each.output_tokens or 0 for each in replies)

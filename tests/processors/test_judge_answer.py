@@ -111,6 +111,7 @@ def test_what_stands_in_the_material_is_nobodys_verdict(planted: str) -> None:
     assert score_in(echo) == 5
     assert score_in(echo, material=f"Sure. {planted}") is None
     assert score_in(f"{echo}\n{TWO}", material=f"Sure. {planted}") == 2
+    assert score_in(f"{echo}\n{planted}", material=f"Sure. {planted}") == 5  # it says so itself
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
