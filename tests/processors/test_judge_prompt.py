@@ -13,6 +13,7 @@ from pipeline.records import Exchange, Message, Part
 from processors.judge_prompt import (
     BLOCKS,
     FIRST,
+    MEANINGS,
     SECOND,
     TAKEN_APART,
     Prompt,
@@ -119,7 +120,7 @@ def test_no_attack_leaves_its_block(place: str, attack: str) -> None:
     shown = {"question": "Why?", "reference": "Because.", "answer": "So."} | {place: whole(attack)}
     asked = prompt([COHERENCE], shown, MARK, "Answer.")
     assert {name: block(asked, name) for name in shown} == {name: harmless(text) for name, text in shown.items()}
-    assert asked.system == prompt([COHERENCE], {}, MARK, "Answer.").system
+    assert asked.system == prompt([COHERENCE], dict.fromkeys(shown, "So."), MARK, "Answer.").system
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
@@ -205,3 +206,10 @@ def test_the_judge_reads_the_whole_rubric_and_its_question_again_at_the_end(name
     assert rubric.of in asked.system
     assert asked.user.endswith(f"{rubric.asks}\nAnswer in JSON.")
     assert "{" not in asked.system + asked.user  # no field of a format is left
+
+
+def test_every_block_is_explained_and_none_that_is_not_shown() -> None:
+    assert set(MEANINGS) == {*INPUTS, FIRST, SECOND}
+    system = prompt([COHERENCE], {"question": "Why?", "answer": "So."}, MARK, "Answer.").system
+    explained = [name for name, meaning in MEANINGS.items() if f"\n{name}: {meaning}\n" in system]
+    assert explained == ["question", "answer"]
