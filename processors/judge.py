@@ -34,6 +34,7 @@ from processors.options import check_share
 from processors.own_prices import OwnPrice
 from processors.rubric import Rubric, shipped
 from processors.sample import Rule
+from processors.tariff import Bill
 
 EDITION: Final = 1  # of the prompts: another one gives other verdicts
 BYTES: Final = 3  # for a token, at the least: what a call may cost is rather over- than underestimated
@@ -87,9 +88,7 @@ class Heard(NamedTuple):
 class Judge:
     """Asks a model to grade by rubrics: reason first, then a verdict."""
 
-    rubric: Annotated[
-        str | Rubric | tuple[str | Rubric, ...], BeforeValidator(own_rubric)
-    ]  # names of those that ship, or rubrics of your own
+    rubric: Rubrics  # names of those that ship, or rubrics of your own
     model: str
     upstream: str | None = None  # one of proxy.upstreams; it is asked directly, with the headers that it sets
     url: Url | None = None  # or any other endpoint, as the API's SDK takes it
@@ -145,8 +144,9 @@ class Judge:
         object.__setattr__(self, "rubrics", rubrics)
         object.__setattr__(self, "limits", tuple(map(Limit.parse, budget)))
         object.__setattr__(self, "open", Hours.parse(self.hours) if self.hours else None)
-        if any(limit.unit == "USD" for limit in self.limits) and self._price() is None:
-            raise ValueError(f"the price of {self.model!r} is not known, so no budget in USD can be kept; give price")
+        if any(limit.unit == "USD" for limit in self.limits) and self._bill(1, 1) is None:
+            unknown = f"the price of {self.model!r} is not known, so no budget in USD can be kept"
+            raise ValueError(f"{unknown}; give price, of input and output")
         if self.url is not None:
             self.ask_at(self.url, {})
 
@@ -205,7 +205,7 @@ class Judge:
     def estimate(self, exchange: Exchange) -> Spend:
         """What a judgement may cost, if the first answer can be read."""
         asked = [self._asked(shown) for shown in self._orders(materials(self.rubrics, exchange, self.max_input))]
-        return self._spend(len(asked), sum(map(tokens_sent, asked)), len(asked) * self.max_tokens)
+        return reduce(Spend.plus, (self._spend(tokens_sent(each), self.max_tokens) for each in asked))
 
     async def judge(self, exchange: Exchange) -> Verdict:
         """Ask; raises Retryable or Permanent when the endpoint gives no answer at all."""
@@ -259,7 +259,6 @@ class Judge:
         """As the endpoint counted, and where it does not count as much as it may have been."""
         inputs, outputs = reply.input_tokens, reply.output_tokens
         return self._spend(
-            1,
             tokens_sent(asked) if inputs is None else inputs,
             tokens_in(reply.text) if outputs is None else outputs,
         )
@@ -267,10 +266,14 @@ class Judge:
     def _price(self) -> Price | None:
         return self.price.tariff() if self.price is not None else list_price(self.api, self.url or "", self.model)
 
-    def _spend(self, calls: int, inputs: int, outputs: int) -> Spend:
+    def _bill(self, inputs: int, outputs: int) -> Bill | None:
         price = self._price()
-        bill = price.bill({"input_tokens": inputs, "output_tokens": outputs}) if price else None
-        return Spend(calls, inputs + outputs, bill.total if bill else 0.0)
+        return price.bill({"input_tokens": inputs, "output_tokens": outputs}) if price else None
+
+    def _spend(self, inputs: int, outputs: int) -> Spend:
+        """Of one call."""
+        bill = self._bill(inputs, outputs)
+        return Spend(1, inputs + outputs, bill.total if bill else 0.0)
 
 
 def tokens_sent(ask: Ask) -> int:

@@ -136,6 +136,10 @@ def only(verdict: Verdict) -> tuple[str, float | None, str | None, str | None]:
         ({"strata": ["user"]}, ".strata[0]: must be 'upstream', 'model', 'length' or 'risk'"),
         ({"budget": "5 dollars"}, ": '5 dollars' is no budget; write 5 USD/day, 200 calls/hour"),
         ({"budget": "5 USD/day"}, ": the price of 'judge-1' is not known, so no budget in USD can be kept; give price"),
+        (
+            {"budget": "5 USD/day", "price": {"input": 1}},
+            ": the price of 'judge-1' is not known, so no budget in USD can be kept; give price, of input and output",
+        ),
         ({"price": {"input": 1, "outputs": 2}}, ".price: outputs: unknown option; did you mean output?"),
         ({"price": {}}, ".price: says no price; give one of input"),
         ({"hours": "25:00-26:00"}, ": hours is '25:00-26:00'; write UTC times like 22:00-06:00"),
@@ -387,7 +391,7 @@ async def test_a_judgement_costs_no_more_than_was_set_aside(rubric: Any, text: s
         return web.json_response(openai(obliging(body), body) | {"usage": counted})
 
     exchange = everything(output_messages=(answer(text),), ground_truth=text, context=(text, text))
-    async with judging(script, rubric=rubric, price={"input": 1, "output": 5}) as (judge, _):
+    async with judging(script, rubric=rubric, price={"input": 1, "output": 5, "per_request": 0.1}) as (judge, _):
         verdict, estimate = await judge.judge(exchange), judge.estimate(exchange)
     assert verdict.spend.calls == estimate.calls
     assert verdict.spend.tokens <= estimate.tokens
