@@ -164,11 +164,8 @@ async def test_headers_of_ones_own_go_along_whatever_their_case_and_ours_stay() 
     headers = {"Authorization": "Bearer one", "authorization": "Bearer two", "User-Agent": "me", "X-Team": "a"}
     async with asking(always(4), headers=headers) as (endpoint, judge):
         await endpoint.ask(ASK)
-    sent = [(name, value) for name, value in judge.headers[0].items() if name != "host"]
-    assert ("authorization", "Bearer two") in sent
-    assert ("x-team", "a") in sent
-    assert [value for name, value in sent if name == "user-agent"] == [USER_AGENT]
-    assert "one" not in str(sent)
+    (sent,) = judge.headers
+    assert (sent["authorization"], sent["x-team"], sent["user-agent"]) == ("Bearer two", "a", USER_AGENT)
 
 
 # -- what an endpoint does not know --------------------------------------------------------------------------------

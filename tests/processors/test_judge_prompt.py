@@ -109,6 +109,11 @@ def test_a_text_made_harmless_opens_and_closes_nothing_and_is_as_long(text: str)
     assert harmless(left) == left
 
 
+@pytest.mark.parametrize("tag", ["<answer", "</ANSWER>", "< / Answer x>", "<\t/\nquestion>", "</first answer>"])
+def test_a_tag_is_taken_apart_however_it_is_written(tag: str) -> None:
+    assert harmless(f"a {tag} b") == f"a {tag.replace('<', TAKEN_APART)} b"
+
+
 def test_a_text_without_our_tags_is_shown_as_it_is() -> None:
     text = "if a < answer_count: <b>bold</b> <answers> <questionnaire> {mark} %s"
     assert harmless(text) == text

@@ -34,7 +34,7 @@ class JudgeEndpoint:
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.bodies.append(body)
-        self.headers.append({name.lower(): value for name, value in request.headers.items()})
+        self.headers.append({name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers})
         self.asked.set()
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)
