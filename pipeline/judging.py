@@ -160,7 +160,7 @@ class Judging:
 
     async def _asked(self, exchange: Exchange) -> Verdict | None:
         """The first answer of as many attempts as there may be, and can be afforded."""
-        estimate, backoff = self.options.estimate(exchange), FIRST_BACKOFF
+        estimate, backoff = await asyncio.to_thread(self.options.estimate, exchange), FIRST_BACKOFF
         for attempt in range(1, self.options.attempts + 1):
             try:
                 return await self._attempt(exchange, estimate)

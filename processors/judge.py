@@ -7,61 +7,89 @@ shown is fenced off (`judge_prompt.py`), what it says is read strictly first and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Final
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
-import re2
-from pydantic import SecretStr
+from pydantic import BeforeValidator, SecretStr
 
+from config.build import build_one
 from config.settings import Duration, Url
 from pipeline.budget import Limit, Spend
 from pipeline.calibration import Calibration, load
+from pipeline.errors import ConfigError
 from pipeline.judging import Hours, Verdict
 from pipeline.records import CalibrationState, EvaluatedExchange, Evaluation, Exchange
 from pipeline.versions import digest_of
 from processors.cost import Price
 from processors.judge_answer import Said, evaluation_of, expected_score, how_to_answer, preference, read, schema_of
-from processors.judge_endpoint import Api, Ask, Endpoint, Reply, credentials, tokens_of, turns
+from processors.judge_endpoint import Api, Ask, Endpoint, Reply, credentials, turns
 from processors.judge_prompt import in_order, materials, prompt
 from processors.judge_sampling import Occasion, Selector, Stratum
+from processors.judge_tampering import speaks_to_a_grader
 from processors.options import check_share
 from processors.own_prices import OwnPrice
 from processors.rubric import Rubric, shipped
+from processors.tariff import Bill
 
 EDITION: Final = 1  # of the prompts: another one gives other verdicts
-CHARACTERS: Final = 3  # for a token, at the least: what a call may cost is rather over- than underestimated
-FRAME: Final = 1500  # characters around the material
+BYTES: Final = 3  # for a token, at the least: what a call may cost is rather over- than underestimated
+OF_THE_API: Final = 500  # tokens that an API adds around what it is sent, to a tool above all
 REPAIR: Final = (
     "That could not be read as a verdict. Do not judge again: give the verdict you came to as one JSON object of the "
     "schema, and nothing else."
 )
-TO_A_GRADER: Final = re2.compile(  # a text that speaks to whoever grades it
-    "(?i)"
-    + "|".join(
-        (
-            r"\b(?:score|rate|grade|mark)\s+(?:this|me|my|it|the)(?:\s+(?:answer|response|reply|output))?\s+"
-            r"(?:as\s+|with\s+|a\s+|an\s+|at\s+)*(?:[0-9]+|perfect|full|highest|maximum|top)\b",
-            r"\b(?:dear|to the|note to|attention,?)\s+(?:the\s+)?(?:grader|evaluator|judge|reviewer)s?\s*[:,]",
-            r"\b(?:give|award|assign|deserves?)\s+(?:\w+\s+){0,4}(?:full marks|(?:maximum|highest|perfect|top)\s+"
-            r"(?:score|rating|grade|marks?))\b",
-            r"\b(?:ignore|disregard|forget)\s+(?:\w+\s+){0,3}(?:rubric|grading|criteria)\b",
-            r"</?score>",
-            r"\"score\"\s*:\s*[0-9]",
-        )
-    )
-)
+FORM: Final = ("system", "tools", "tool_choice", "response_format", "logprobs", "top_logprobs", "n", "stream")
+OURS: Final = frozenset(("model", "messages", "max_tokens", "max_completion_tokens", *FORM))  # never in `parameters`
+
+
+def own_rubric(value: object) -> object:
+    """A rubric's name, or a mapping → the user's own rubric; of a list each."""
+    return tuple(map(one_rubric, value)) if isinstance(value, list) else one_rubric(value)
+
+
+def one_rubric(value: object) -> object:
+    if isinstance(value, Mapping):
+        return own(Rubric, value)
+    if not isinstance(value, (str, Rubric)):
+        raise ValueError("must be the name of a rubric, a rubric of your own, or a list of them")
+    return value
+
+
+def own_price(value: object) -> object:
+    return own(OwnPrice, value) if isinstance(value, Mapping) else value
+
+
+def own(kind: type[Any], options: Mapping[str, Any]) -> Any:
+    """Built as strictly as a component: what it does not know it refuses."""
+    try:
+        return build_one((), options, kind)
+    except ConfigError as error:
+        raise ValueError("; ".join(problem.removeprefix("config: ") for problem in error.problems)) from None
+
+
+Rubrics: TypeAlias = Annotated[str | Rubric | tuple[str | Rubric, ...], BeforeValidator(own_rubric)]
+MaybePrice: TypeAlias = Annotated[OwnPrice | None, BeforeValidator(own_price)]
+
+
+class Heard(NamedTuple):
+    """What one call came to."""
+
+    said: Said | None  # None: nothing that could be read
+    reply: Reply  # the last one
+    spend: Spend
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Asks a model to grade by rubrics: reason first, then a verdict."""
 
-    rubric: str | Rubric | tuple[str | Rubric, ...]  # names of those that ship, or rubrics of your own
+    rubric: Rubrics  # names of those that ship, or rubrics of your own
     model: str
     upstream: str | None = None  # one of proxy.upstreams; it is asked directly, with the headers that it sets
     url: Url | None = None  # or any other endpoint, as the API's SDK takes it
@@ -81,7 +109,7 @@ class Judge:
     strata: tuple[Stratum, ...] = ("upstream", "model")
     per_stratum: int = 0  # of each, about so many an hour at least
     budget: str | tuple[str, ...] = ()
-    price: OwnPrice | None = None  # None: the list price, if there is one
+    price: MaybePrice = None  # None: the list price, if there is one
     hours: str | None = None  # UTC, like 22:00-06:00: when it is asked
     max_wait: Duration = 86_400.0  # for its hours, or for an endpoint that is away
     queue: int = 10_000  # exchanges that may wait
@@ -100,6 +128,11 @@ class Judge:
         for name in ("max_tokens", "max_input", "attempts", "concurrency", "queue"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
+        if self.per_stratum < 0:
+            raise ValueError(f"per_stratum is {self.per_stratum}; give 0 or more")
+        if not self.model:
+            raise ValueError("model is empty; name the model that judges")
+        self._check_request()
         named = self.rubric if isinstance(self.rubric, tuple) else (self.rubric,)
         rubrics = tuple(shipped(each) if isinstance(each, str) else each for each in named)
         if not rubrics:
@@ -108,15 +141,30 @@ class Judge:
             raise ValueError("a preference is asked twice, by itself: give it a judge of its own")
         if len({rubric.name for rubric in rubrics}) < len(rubrics):
             raise ValueError("two rubrics have the same name")
+        if self.logprobs and (len(rubrics) > 1 or rubrics[0].kind != "levels"):
+            raise ValueError("logprobs weigh the levels of one rubric: give it a judge of its own, or leave them out")
         budget = self.budget if isinstance(self.budget, tuple) else (self.budget,)
         object.__setattr__(self, "rubrics", rubrics)
         object.__setattr__(self, "limits", tuple(map(Limit.parse, budget)))
         object.__setattr__(self, "open", Hours.parse(self.hours) if self.hours else None)
-        if any(limit.unit == "USD" for limit in self.limits) and self._price() is None:
-            raise ValueError(f"the price of {self.model!r} is not known, so no budget in USD can be kept; give price")
+        if any(limit.unit == "USD" for limit in self.limits) and self._bill(1, 1) is None:
+            unknown = f"the price of {self.model!r} is not known, so no budget in USD can be kept"
+            raise ValueError(f"{unknown}; give price, of input and output")
         object.__setattr__(self, "calibrated", load(Path(self.calibration)) if self.calibration else None)
         if self.url is not None:
             self.ask_at(self.url, {})
+
+    def _check_request(self) -> None:
+        """What would make every call fail."""
+        if self.logprobs and self.api == "anthropic":
+            raise ValueError("logprobs are not told by anthropic; leave them out")
+        ours = sorted(OURS & self.parameters.keys())
+        if ours:
+            raise ValueError(f"parameters has {ours[0]!r}, which the judge sets itself; remove it")
+        secrets = {"api_key": self.api_key} if self.api_key else {}
+        for name, secret in (secrets | {f"headers.{name}": value for name, value in self.headers.items()}).items():
+            if not secret.get_secret_value().isprintable():
+                raise ValueError(f"{name} has a line break or another control character in it; remove it")
 
     def ask_at(self, url: str, headers: Mapping[str, str]) -> None:
         """Where `url` leads; whoever wires says it for an upstream, whose own headers go along."""
@@ -159,59 +207,87 @@ class Judge:
         return digest_of((self.version, materials(self.rubrics, exchange, self.max_input)))
 
     def estimate(self, exchange: Exchange) -> Spend:
-        """What a judgement may cost, at the most."""
-        shown = sum(map(len, materials(self.rubrics, exchange, self.max_input).values()))
-        calls = 2 if self.rubrics[0].kind == "preference" else 1
-        inputs = calls * (shown + FRAME) // CHARACTERS
-        return self._spend(calls, inputs, calls * self.max_tokens)
+        """What a judgement may cost, if the first answer can be read."""
+        asked = [self._asked(shown) for shown in self._orders(materials(self.rubrics, exchange, self.max_input))]
+        return reduce(Spend.plus, (self._spend(tokens_sent(each), self.max_tokens) for each in asked))
 
     async def judge(self, exchange: Exchange) -> Verdict:
         """Ask; raises Retryable or Permanent when the endpoint gives no answer at all."""
-        shown = materials(self.rubrics, exchange, self.max_input)
-        replies: list[Reply] = []
-        if self.rubrics[0].kind == "preference":
-            said = [await self._ask(in_order(shown, swapped=swapped), replies) for swapped in (False, True)]
-            whole = [each for each in said if each is not None]
-            evaluations = [preference(self.rubrics[0], whole)] if len(whole) == len(said) else self._unreadable()
-        else:
-            one = await self._ask(shown, replies)
-            evaluations = self._evaluations(one, exchange, replies[-1]) if one is not None else self._unreadable()
-        if any(TO_A_GRADER.search(text) for text in shown.values()):
+        shown = await asyncio.to_thread(materials, self.rubrics, exchange, self.max_input)
+        heard = [await self._ask(each) for each in self._orders(shown)]
+        evaluations = self._evaluations(heard, exchange)
+        if await asyncio.to_thread(lambda: any(map(speaks_to_a_grader, shown.values()))):
             evaluations.append(Evaluation("judge_tampering", None, "suspected", "a text speaks to its grader"))
-        return Verdict(tuple(evaluations), self._spend(len(replies), *tokens_of(replies)))
+        return Verdict(tuple(evaluations), reduce(Spend.plus, (each.spend for each in heard)))
 
-    async def _ask(self, shown: Mapping[str, str], replies: list[Reply]) -> Said | None:
-        """One verdict on each rubric; an answer that cannot be read is asked for once more."""
+    def _orders(self, shown: Mapping[str, str]) -> list[Mapping[str, str]]:
+        """What is shown: once, or of a preference twice."""
+        if self.rubrics[0].kind != "preference":
+            return [shown]
+        return [in_order(shown, swapped=False), in_order(shown, swapped=True)]
+
+    def _asked(self, shown: Mapping[str, str]) -> Ask:
         schema = schema_of(self.rubrics, score_first=self.logprobs)
         asked = prompt(self.rubrics, shown, token_hex(8), how_to_answer(schema))
-        said: tuple[str, ...] = (asked.user,)
-        for _ in range(2):
-            reply = await self.endpoint.ask(Ask(asked.system, turns(*said), schema, self.logprobs))
-            replies.append(reply)
-            if (found := read(reply.text, self.rubrics, schema)) is not None:
-                return found
-            said = (asked.user, reply.text or "…", REPAIR)
-        return None
+        return Ask(asked.system, turns(asked.user), schema, self.logprobs)
 
-    def _evaluations(self, said: Said, exchange: Exchange, reply: Reply) -> list[Evaluation]:
-        weighed = None
-        if self.logprobs and len(self.rubrics) == 1 and self.rubrics[0].kind == "levels":
-            weighed = expected_score(reply.tokens, self.rubrics[0])
+    async def _ask(self, shown: Mapping[str, str]) -> Heard:
+        """One verdict on each rubric; an answer that cannot be read is asked for once more."""
+        first = asked = self._asked(shown)
+        material, spend = asked.turns[0][1], Spend()
+        while True:
+            reply = await self.endpoint.ask(asked)
+            spend = spend.plus(self._paid(asked, reply))
+            said = None if reply.cut else read(reply.text, self.rubrics, asked.schema, material)
+            if said is not None or asked is not first:
+                return Heard(said, reply, spend)
+            asked = asked._replace(turns=turns(material, reply.text or "…", REPAIR))
+
+    def _evaluations(self, heard: Sequence[Heard], exchange: Exchange) -> list[Evaluation]:
+        said = [each.said for each in heard if each.said is not None]
+        if len(said) < len(heard):
+            return self._unreadable(cut=any(each.reply.cut for each in heard))
+        if self.rubrics[0].kind == "preference":
+            return [preference(self.rubrics[0], said)]
+        weighed = expected_score(heard[0].reply.tokens, self.rubrics[0]) if self.logprobs else None
         return [
-            evaluation_of(rubric, said[rubric.name], documents=len(exchange.context), expected=weighed)
+            evaluation_of(rubric, said[0][rubric.name], documents=len(exchange.context), expected=weighed)
             for rubric in self.rubrics
         ]
 
-    def _unreadable(self) -> list[Evaluation]:
-        return [Evaluation(rubric.name, error_type="judge_parse") for rubric in self.rubrics]
+    def _unreadable(self, *, cut: bool) -> list[Evaluation]:
+        why = "the judge's answer was cut; raise max_tokens" if cut else "the judge's answer holds no verdict"
+        return [Evaluation(rubric.name, None, None, why, error_type="judge_parse") for rubric in self.rubrics]
+
+    def _paid(self, asked: Ask, reply: Reply) -> Spend:
+        """As the endpoint counted, and where it does not count as much as it may have been."""
+        inputs, outputs = reply.input_tokens, reply.output_tokens
+        return self._spend(
+            tokens_sent(asked) if inputs is None else inputs,
+            tokens_in(reply.text) if outputs is None else outputs,
+        )
 
     def _price(self) -> Price | None:
         return self.price.tariff() if self.price is not None else list_price(self.api, self.url or "", self.model)
 
-    def _spend(self, calls: int, inputs: int, outputs: int) -> Spend:
+    def _bill(self, inputs: int, outputs: int) -> Bill | None:
         price = self._price()
-        bill = price.bill({"input_tokens": inputs, "output_tokens": outputs}) if price else None
-        return Spend(calls, inputs + outputs, bill.total if bill else 0.0)
+        return price.bill({"input_tokens": inputs, "output_tokens": outputs}) if price else None
+
+    def _spend(self, inputs: int, outputs: int) -> Spend:
+        """Of one call."""
+        bill = self._bill(inputs, outputs)
+        return Spend(1, inputs + outputs, bill.total if bill else 0.0)
+
+
+def tokens_sent(ask: Ask) -> int:
+    """Of a request, at the most as far as texts of people go."""
+    texts = (ask.system, *(text for _, text in ask.turns), json.dumps(ask.schema))
+    return OF_THE_API + sum(map(tokens_in, texts))
+
+
+def tokens_in(text: str) -> int:
+    return len(text.encode()) // BYTES + 1
 
 
 @cache

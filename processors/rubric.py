@@ -8,6 +8,7 @@ orders; 1, 0, or 0.5 when the two verdicts do not agree.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,6 +36,8 @@ INPUTS: Final[Mapping[Material, str]] = {
 ABOUT: Final[Mapping[Kind, tuple[Material, ...]]] = {"ranked": ("context",), "preference": ("answer", "reference")}
 LEAST_LEVELS: Final = 2
 MOST_LEVELS: Final = 11
+HIGHEST_LEVEL: Final = 99  # of two digits at the most, as a judge's answer is read
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # what an API takes as a key of an answer's schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +51,53 @@ class Rubric:
     kind: Kind = "levels"
     levels: Mapping[int, str] = field(default_factory=dict)  # levels: what each whole number means
     of: str = ""  # share and ranked: what is listed, and what makes it count
-    pass_at: float | None = None  # None: 3 of levels, 0.5 of anything else
+    pass_at: float | None = None  # None: the middle of its scale
     lower_is_better: bool = False  # passes at `pass_at` or below
 
     def __post_init__(self) -> None:
-        if self.kind == "levels" and not LEAST_LEVELS <= len(self.levels) <= MOST_LEVELS:
-            raise ValueError(f"levels are {len(self.levels)}; describe from {LEAST_LEVELS} to {MOST_LEVELS} of them")
-        if self.kind in ("share", "ranked") and not self.of:
-            raise ValueError(f"of is missing; say what a rubric of the kind {self.kind} lists")
+        if not NAME.fullmatch(self.name):
+            raise ValueError("name has to be 1 to 64 letters, digits and _.-; give such a name")
+        if not self.asks.strip():
+            raise ValueError("asks is empty; write the question that the judge answers")
+        if not self.shows:
+            raise ValueError(f"shows is empty; name what the judge sees, of {', '.join(INPUTS)}")
+        self._check_scale()
         missing = [name for name in ABOUT.get(self.kind, ()) if name not in self.shows]
         if missing:
             raise ValueError(f"shows has no {missing[0]!r}, which a rubric of the kind {self.kind} is about")
+
+    def _check_scale(self) -> None:
+        lists = self.kind in ("share", "ranked")
+        if lists and not self.of:
+            raise ValueError(f"of is missing; say what a rubric of the kind {self.kind} lists")
+        if self.of and not lists:
+            raise ValueError(
+                f"of is for share and ranked, and the kind is {self.kind}; leave it out, or change the kind"
+            )
+        if self.levels and self.kind != "levels":
+            raise ValueError(f"levels are for the kind levels, and the kind is {self.kind}; leave them out")
+        if self.kind == "levels" and not LEAST_LEVELS <= len(self.levels) <= MOST_LEVELS:
+            raise ValueError(f"levels are {len(self.levels)}; describe from {LEAST_LEVELS} to {MOST_LEVELS} of them")
+        if not all(0 <= level <= HIGHEST_LEVEL for level in self.levels):
+            raise ValueError(f"levels go from 0 to {HIGHEST_LEVEL}; give others")
+        low, high = self.scale
+        if not low <= self.bound <= high:
+            raise ValueError(f"pass_at is {self.bound:g}; give a number from {low:g} to {high:g}")
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The least and the most that can be scored."""
+        return (float(min(self.levels)), float(max(self.levels))) if self.levels else (0.0, 1.0)
+
+    @property
+    def bound(self) -> float:
+        """Where passing begins, or ends."""
+        return self.pass_at if self.pass_at is not None else sum(self.scale) / 2
 
     @property
     def requires(self) -> tuple[str, ...]:
         """Inputs without which there is nothing to judge."""
         return tuple(dict.fromkeys(INPUTS[name] for name in self.shows))
-
-    @property
-    def bound(self) -> float:
-        """The last score that passes."""
-        return self.pass_at if self.pass_at is not None else (3.0 if self.kind == "levels" else 0.5)
 
     def passes(self, score: float) -> bool:
         return score <= self.bound if self.lower_is_better else score >= self.bound

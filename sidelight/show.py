@@ -101,7 +101,8 @@ def rubrics_table() -> Table:
     """What the judges can be asked by name."""
     table = a_table("rubrics of the judges", "name", "what is asked", "needs", "scale", "passes")
     for rubric in map(shipped, names()):
-        scale = f"{min(rubric.levels)}-{max(rubric.levels)}" if rubric.levels else "0-1"
+        low, high = rubric.scale
+        scale = f"{low:g}–{high:g}"
         passes = f"{'up to' if rubric.lower_is_better else 'from'} {rubric.bound:g}"
         table.add_row(rubric.name, Text(rubric.asks), ", ".join(rubric.requires), scale, passes)
     return table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +11,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from config.build import option_names
 from config.load import load, settings_from, walk
 from config.settings import Settings
 from exporters import EXPORTERS
-from processors import PROCESSORS, STAGES
+from processors import JUDGES, PROCESSORS, STAGES
 from sidelight.cli import parser
 from sidelight.components import build_components, with_defaults
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "configuration.md"
-COMPONENTS: dict[str, Any] = {**STAGES, **PROCESSORS, **EXPORTERS}
+COMPONENTS: dict[str, Any] = {**STAGES, **PROCESSORS, **JUDGES, **EXPORTERS}
 SET_BY_THE_APPLICATION = {("otlp", "resource")}
 PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 ENVIRONMENT = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "OTLP_TOKEN": "k"}
@@ -51,7 +51,7 @@ def verbs() -> list[str]:
 
 
 def options() -> list[tuple[str, str]]:
-    every = [(name, field.name) for name, kind in COMPONENTS.items() for field in dataclasses.fields(kind)]
+    every = [(name, option) for name, kind in COMPONENTS.items() for option in option_names(kind)]
     return [option for option in every if option not in SET_BY_THE_APPLICATION]
 
 

@@ -225,7 +225,7 @@ async def test_a_judge_that_is_not_let_in_is_seen_on_the_health_page(
 
 async def test_a_judge_that_passes_through_sidelight_is_not_judged(tmp_path: Path) -> None:
     """Its own calls are traffic to the upstream, and nobody's business."""
-    async with judge_endpoint(always(3)) as everybody:
+    async with judge_endpoint(lambda body: said(3) if "response_format" in body else "Paris.") as everybody:
         tree = a_tree(tmp_path, everybody.url)
         tree["processors"]["judge"] = a_judge(f"http://{tree['proxy']['listen']}")
         run = Running(tmp_path, tree)

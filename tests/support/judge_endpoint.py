@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import log
 from typing import Any
 
 from aiohttp import web
@@ -33,7 +34,7 @@ class JudgeEndpoint:
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.bodies.append(body)
-        self.headers.append(dict(request.headers))
+        self.headers.append({name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers})
         self.asked.set()
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)
@@ -49,17 +50,19 @@ class JudgeEndpoint:
         return web.json_response(form(answered, body))
 
 
-def openai(text: str, body: Body) -> Body:
+def openai(text: str, body: Body, finish_reason: str = "stop") -> Body:
+    message = {"role": "assistant", "content": text, "refusal": None}
     return {
         "id": "chatcmpl-judge",
         "object": "chat.completion",
+        "created": 1_700_000_000,
         "model": body["model"],
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": None}],
         "usage": {"prompt_tokens": 500, "completion_tokens": 50, "total_tokens": 550},
     }
 
 
-def anthropic(text: str, body: Body) -> Body:
+def anthropic(text: str, body: Body, stop_reason: str = "end_turn") -> Body:
     block = {"type": "text", "text": text}
     if "tools" in body:
         block = {"type": "tool_use", "id": "t1", "name": "verdict", "input": json.loads(text)}
@@ -69,9 +72,38 @@ def anthropic(text: str, body: Body) -> Body:
         "role": "assistant",
         "model": body["model"],
         "content": [block],
-        "stop_reason": "end_turn",
+        "stop_reason": stop_reason,
+        "stop_sequence": None,
         "usage": {"input_tokens": 400, "cache_read_input_tokens": 100, "output_tokens": 50},
     }
+
+
+def weighed(score: int, probabilities: Mapping[str, float], body: Body) -> Body:
+    """A score that comes first, with what it could have been instead."""
+    completion = openai(json.dumps({"score": score, "reason": "So."}), body)
+    pieces = ('{"', "score", '": ', str(score), ', "reason": "So."}')
+    alternatives = [{"token": text, "logprob": log(chance), "bytes": None} for text, chance in probabilities.items()]
+    completion["choices"][0]["logprobs"] = {
+        "refusal": None,
+        "content": [
+            {"token": piece, "logprob": 0.0, "bytes": None, "top_logprobs": alternatives if piece.isdecimal() else []}
+            for piece in pieces
+        ],
+    }
+    return completion
+
+
+def refusing(*words: str, script: Script) -> Script:
+    """Answers 400 to a request that holds one of these, naming it as OpenAI does."""
+
+    def answer(body: Body) -> Answer:
+        unknown = next((word for word in words if word in body), None)
+        if unknown is None:
+            return script(body)
+        error = {"message": f"Unsupported parameter: '{unknown}'.", "type": "invalid_request_error", "param": unknown}
+        return web.json_response({"error": error}, status=400)
+
+    return answer
 
 
 def said(score: int, reason: str = "As it is.") -> str:
