@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import Settings
+from pipeline.calibration import Calibration
 from pipeline.errors import ConfigError
 from pipeline.records import Exchange, LedgerEntry
+from processors.judge import Judge
 from sidelight import __version__
 from sidelight.classification import Classification, check_roles, classification_of
 from sidelight.components import Components, evaluators_among, judges_among
@@ -61,7 +63,14 @@ async def evaluate_file(request: Request, settings: Settings, components: Compon
         with progress(console, "rows", len(dataset.rows)) as advance:
             judged = await judge(dataset, mapping, settings, components, advance, outcomes)
     verdict = Verdict(
-        str(request.file), mapping, judged, dataset.problems, request.least, dataset.digest, classification
+        str(request.file),
+        mapping,
+        judged,
+        dataset.problems,
+        request.least,
+        dataset.digest,
+        classification,
+        calibrations_of(components.judges),
     )
     print_verdict(verdict, console)
     if outcomes.failure:
@@ -69,6 +78,15 @@ async def evaluate_file(request: Request, settings: Settings, components: Compon
         console.print(Text(said, "yellow"), soft_wrap=True)
     write_verdict(verdict, request)
     return verdict.passed
+
+
+def calibrations_of(judges: Mapping[str, Judge]) -> dict[str, Calibration]:
+    """Of those that are calibrated in the version that is asked."""
+    return {
+        name: judge.calibrated
+        for name, judge in judges.items()
+        if judge.calibrated and judge.calibration_state == "calibrated"
+    }
 
 
 def classification_for(request: Request, dataset: Dataset) -> Classification | None:

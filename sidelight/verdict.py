@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import orjson
 
 from console.evaluations import told
 from exporters.outcome import judgements
+from pipeline.calibration import Calibration, Corrected
 from pipeline.records import Exchange, LedgerEntry
 from sidelight import __version__
 from sidelight.classification import MEASURES, Classification, Counts
@@ -46,6 +47,8 @@ class Tally:
     evaluator: str
     outcomes: Mapping[str, int]
     scores: tuple[float, ...]
+    version: str | None = None
+    calibration: Calibration | None = None  # of this version; None: it is not calibrated
 
     @property
     def decided(self) -> int:
@@ -60,6 +63,13 @@ class Tally:
     def interval(self) -> tuple[float, float] | None:
         """Between which the pass rate lies with 95 %."""
         return wilson(self.outcomes.get("pass", 0), self.decided) if self.decided else None
+
+    @property
+    def corrected(self) -> Corrected | None:
+        """The pass rate as people would find it; None where the evaluator is not calibrated."""
+        if self.calibration is None or self.pass_rate is None:
+            return None
+        return self.calibration.corrected(self.pass_rate, self.decided)
 
     @property
     def mean_score(self) -> float | None:
@@ -82,11 +92,12 @@ class Verdict:
     least: float  # the pass rate that each evaluator must reach
     digest: str  # SHA-256 of the file, hex
     classification: Classification | None = None  # None: no labels to compare
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # of evaluators that are calibrated
 
     @cached_property
     def tallies(self) -> tuple[Tally, ...]:
         names = [entry.evaluator for entry in self.judged[0].entries] if self.judged else []
-        return tuple(tally(name, self.judged) for name in names)
+        return tuple(tally(name, self.judged, self.calibrations.get(name)) for name in names)
 
     @cached_property
     def failures(self) -> tuple[Failure, ...]:
@@ -112,21 +123,24 @@ class Verdict:
         return not self.failed_evaluators and not self.problems
 
 
-def tally(evaluator: str, judged: Sequence[Judged]) -> Tally:
+def tally(evaluator: str, judged: Sequence[Judged], calibration: Calibration | None = None) -> Tally:
     entries = [entry for each in judged for entry in each.entries if entry.evaluator == evaluator]
     scores = [
         entry.evaluations[0].score_value
         for entry in entries
         if entry.evaluations and entry.evaluations[0].score_value is not None
     ]
-    return Tally(evaluator, Counter(entry.outcome for entry in entries), tuple(scores))
+    outcomes: Counter[str] = Counter(entry.outcome for entry in entries)
+    version = next((entry.version for entry in entries if entry.version), None)
+    return Tally(evaluator, outcomes, tuple(scores), version, calibration)
 
 
 def failure_of(number: int, entry: LedgerEntry) -> Failure:
     """The evaluation that decided speaks for the others."""
     said = judgements(entry)
     decisive = next((each for each in said if each.score_label == "fail" or each.error_type), said[0])
-    reason = decisive.explanation or decisive.error_type or entry.reason or "no explanation"
+    words = (decisive.explanation or decisive.error_type or entry.reason, decisive.reasoning)
+    reason = " – ".join(filter(None, words)) or "no explanation"
     return Failure(number, entry.evaluator, entry.outcome, decisive.score_value, reason)
 
 
@@ -143,8 +157,10 @@ def write_json(verdict: Verdict, file: Path) -> None:
             {
                 "evaluator": each.evaluator,
                 "outcomes": dict(each.outcomes),
+                "version": each.version,
                 "pass_rate": each.pass_rate,
                 "interval": each.interval,
+                "corrected": each.corrected and each.corrected._asdict(),
                 "mean_score": each.mean_score,
                 "mean_interval": each.mean_interval,
             }

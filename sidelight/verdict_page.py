@@ -19,7 +19,7 @@ from pipeline.records import Outcome
 from sidelight import __version__
 from sidelight.charts import Segment, histogram, segments
 from sidelight.verdict import Verdict, printable
-from sidelight.verdict_table import comparison, conclusion, mean, number, rate
+from sidelight.verdict_table import comparison, conclusion, mean, number, rate, share
 
 SHOWN: Final = 1000  # failures, and rows that could not be read
 ORDER: Final[tuple[Outcome, ...]] = ("pass", "fail", "scored", "error", "skipped")
@@ -66,9 +66,10 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     pages.filters |= {
+        "corrected": lambda tally: share(*tally.corrected),
         "figure": number,
         "mean": mean,
-        "percent": lambda share: f"{share:.0%}",
+        "percent": lambda part: f"{part:.0%}",
         "printable": printable,
         "rate": rate,
         "segments": in_order,

@@ -22,6 +22,8 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     taken = ", ".join(f"{field} from {column}" for field, column in verdict.mapping.items())
     console.print(Text(f"{len(verdict.judged):,} rows of {verdict.file}: {taken}."), soft_wrap=True)
     console.print(tallies_table(verdict.tallies))
+    for text in corrections(verdict.tallies):
+        console.print(Text(text), soft_wrap=True)
     if verdict.classification:
         print_classification(verdict.classification, console)
     if verdict.failures:
@@ -43,6 +45,15 @@ def tallies_table(tallies: Sequence[Tally]) -> Table:
         counts = (f"{each.outcomes.get(outcome, 0):,}" for outcome in OUTCOMES)
         table.add_row(each.evaluator, *counts, rate(each), mean(each))
     return table
+
+
+def corrections(tallies: Sequence[Tally]) -> list[str]:
+    """Pass rates as people would find them, of evaluators that are calibrated."""
+    return [
+        f"{each.evaluator}: {share(*each.corrected)} as people would judge, by its calibration."
+        for each in tallies
+        if each.corrected
+    ]
 
 
 def failures_table(failures: Sequence[Failure]) -> Table:
@@ -108,10 +119,11 @@ def conclusion(verdict: Verdict) -> Text:
 
 def rate(each: Tally) -> str:
     """`75 % (41–93)`."""
-    if each.pass_rate is None or each.interval is None:
-        return ""
-    low, high = each.interval
-    return f"{each.pass_rate:.0%} ({low * 100:.0f}–{high * 100:.0f})"
+    return "" if each.pass_rate is None or each.interval is None else share(each.pass_rate, *each.interval)
+
+
+def share(value: float, low: float, high: float) -> str:
+    return f"{value:.0%} ({low * 100:.0f}–{high * 100:.0f})"
 
 
 def mean(each: Tally) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,11 @@ async def test_a_judge_that_is_not_let_in_is_seen_on_the_health_page(
     async with judge_endpoint(lambda body: web.Response(status=401)) as judge:
         processors = {"judge": a_judge(judge.url)}
         async with running(tmp_path, constant.url, processors=processors) as run:
+
+            async def told() -> bool:  # once a second the pipeline says how its parts fare
+                return "processors.judge" in (await run.status()).get("components", {})
+
+            await until(told)
             well = (await run.status())["components"]
             for number in range(8):
                 await ask(run.url, text=f"{QUESTION} {number}")
@@ -258,3 +265,31 @@ async def test_other_judges_after_a_reload_and_those_that_went_owe_nothing(
             sums = await run.sums()
     assert {(outcome, reason) for outcome, reason, *_ in outcomes} == {("skipped", "filtered")}
     assert sums.balanced
+
+
+async def test_a_file_is_judged_and_failing_rows_are_told_with_the_judges_words(tmp_path: Path) -> None:
+    """As in CI: ten answers of which two speak of something else, an exit code, and nothing asked twice."""
+    answers = ["Five days may be carried over."] * 10
+    answers[3] = answers[7] = "Bananas are rich in potassium."
+    rows = [
+        {"question": f"How many days of leave carry over, case {n}?", "answer": each} for n, each in enumerate(answers)
+    ]
+    (tmp_path / "hr.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    def script(body: dict[str, Any]) -> str:
+        off = "Bananas" in block(body, "answer")
+        return said(1 if off else 5, "It speaks of fruit." if off else "It answers.")
+
+    async with judge_endpoint(script) as judge:
+        tree = a_tree(tmp_path, "http://localhost", processors={"judge": a_judge(judge.url, rubric="relevance")})
+        run = Running(tmp_path, tree)
+        run.write(tree)
+        command = ("-m", "sidelight", "evaluate", "hr.jsonl", "--config", str(run.config), "--json", "out.json")
+        for _ in range(2):
+            process = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=tmp_path)
+            assert await process.wait() == 1
+    told = json.loads(await asyncio.to_thread((tmp_path / "out.json").read_text))
+    failed = [row["row"] for row in told["rows"] if row["outcomes"]["judge"]["outcome"] == "fail"]
+    assert failed == [4, 8]
+    assert told["rows"][3]["outcomes"]["judge"]["evaluations"][0]["reasoning"] == "It speaks of fruit."
+    assert len(judge.bodies) == 10  # the second run remembers

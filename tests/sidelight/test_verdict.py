@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from pipeline.calibration import Calibration
 from pipeline.records import Evaluation, LedgerEntry
 from sidelight.rows import Problem
 from sidelight.verdict import Judged, Verdict, write_json, write_junit
+from sidelight.verdict_table import corrections, share
+from tests.support.calibrations import a_calibration
 from tests.support.records import an_exchange
 
 DIGEST = "e3b0c442"
@@ -18,9 +22,14 @@ BROKEN = LedgerEntry("relevancy", "error", "timeout", (Evaluation("relevancy", e
 SKIPPED = LedgerEntry("relevancy", "skipped", "missing_input")
 
 
-def verdict(*entries: LedgerEntry, least: float = 1.0, problems: tuple[Problem, ...] = ()) -> Verdict:
+def verdict(
+    *entries: LedgerEntry,
+    least: float = 1.0,
+    problems: tuple[Problem, ...] = (),
+    calibrations: Mapping[str, Calibration] = {},
+) -> Verdict:
     judged = [Judged(number, an_exchange(), (entry,)) for number, entry in enumerate(entries, start=1)]
-    return Verdict("hr.csv", {"query": "Question"}, judged, problems, least, DIGEST)
+    return Verdict("hr.csv", {"query": "Question"}, judged, problems, least, DIGEST, None, calibrations)
 
 
 def test_what_failed_is_told_with_its_row_and_reason() -> None:
@@ -55,6 +64,32 @@ def test_what_was_skipped_counts_for_nothing() -> None:
     assert (tally.decided, tally.pass_rate, tally.mean_score) == (2, 0.5, 0.5)
     (tally,) = verdict(SKIPPED).tallies
     assert (tally.pass_rate, tally.interval, tally.mean_score) == (None, None, None)
+
+
+def test_a_calibrated_evaluators_pass_rate_is_told_as_people_would_find_it(tmp_path: Path) -> None:
+    entries = [LedgerEntry("judge", "pass" if n < 15 else "fail", version="v1") for n in range(20)]
+    told = verdict(*entries, calibrations={"judge": a_calibration()})
+    (tally,) = told.tallies
+    assert tally.version == "v1"
+    assert tally.corrected
+    # it passes 30 of 32 that people pass and 4 of 28 that they fail: (0.75 + 24/28 - 1) / (30/32 + 24/28 - 1)
+    assert tally.corrected.estimate == pytest.approx((0.75 + 24 / 28 - 1) / (30 / 32 + 24 / 28 - 1))
+    assert corrections(told.tallies) == [f"judge: {share(*tally.corrected)} as people would judge, by its calibration."]
+    write_json(told, tmp_path / "out.json")
+    (evaluator,) = json.loads((tmp_path / "out.json").read_text())["evaluators"]
+    assert evaluator["corrected"] == tally.corrected._asdict()
+
+
+def test_without_a_calibration_there_is_no_correction() -> None:
+    told = verdict(PASSED, FAILED)
+    assert told.tallies[0].corrected is None
+    assert corrections(told.tallies) == []
+
+
+def test_a_judges_own_words_are_told_with_its_level() -> None:
+    said = Evaluation("fluency", 2.0, "fail", "2: hard to read", reasoning="Many mistakes.")
+    (failure,) = verdict(LedgerEntry("judge", "fail", None, (said,))).failures
+    assert failure.said == "2: hard to read – Many mistakes."
 
 
 def test_json_holds_everything(tmp_path: Path) -> None:

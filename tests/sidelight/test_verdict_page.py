@@ -21,6 +21,8 @@ from sidelight.classification import Classification
 from sidelight.rows import Problem
 from sidelight.verdict import Judged, Verdict
 from sidelight.verdict_page import SHOWN, page_of, write_page
+from sidelight.verdict_table import share
+from tests.support.calibrations import a_calibration
 from tests.support.records import an_exchange, answer
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -168,3 +170,11 @@ def test_a_confusion_matrix_has_a_line_for_each_label() -> None:
 def test_the_page_is_written_as_utf_8(tmp_path: Path) -> None:
     write_page(verdict(entry("fail", 0.5, "é ≠ 🙂")), tmp_path / "out.html", AT)
     assert "é ≠ 🙂" in (tmp_path / "out.html").read_text("utf-8")
+
+
+def test_a_calibrated_judges_rate_is_told_as_people_would_find_it() -> None:
+    entries = [entry("pass" if n < 15 else "fail", name="judge") for n in range(20)]
+    judged = [Judged(number, an_exchange(), (each,)) for number, each in enumerate(entries, start=1)]
+    told = Verdict("a.csv", {}, judged, (), 1.0, "0" * 64, None, {"judge": a_calibration()})
+    assert told.tallies[0].corrected
+    assert share(*told.tallies[0].corrected) in page_of(told, AT)
