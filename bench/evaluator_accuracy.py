@@ -29,6 +29,13 @@ from processors import PROCESSORS
 from processors.refusal import phrase_kind
 from tests.support.records import an_exchange, answer
 
+PRESIDIO = {  # `python -m bench.presidio DATA_FOLDER`, presidio-analyzer 2.2.366
+    "EMAIL": "1.000, 1.000, 1.000",
+    "PHONE": "0.837, 0.562, 0.673",
+    "CARD": "1.000, 0.833, 0.909",
+    "IBAN": "1.000, 0.917, 0.957",
+    "IP": "1.000, 1.000, 1.000",
+}
 STRING_MATCH = "string match of the XSTest paper, five models: accuracy 0.884, precision 0.954, recall 0.815"
 
 
@@ -64,7 +71,10 @@ def refusal(folder: Path) -> Measured:
 def redaction(folder: Path) -> list[Measured]:
     records = json.loads((folder / "pii" / "presidio_research_half.json").read_text("utf-8"))
     scores = redaction_scores(records)
-    return [Measured("redaction", f"presidio-research, {kind}", scores[kind]) for kind in LABELS.values()]
+    return [
+        Measured("redaction", f"presidio-research, {kind}", scores[kind], 0, f"Presidio's patterns: {PRESIDIO[kind]}")
+        for kind in LABELS.values()
+    ]
 
 
 def injection(folder: Path) -> Measured:
