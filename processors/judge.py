@@ -22,7 +22,7 @@ from config.build import build_one
 from config.settings import Duration, Url
 from pipeline.budget import Limit, Spend
 from pipeline.calibration import Calibration, load
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, Permanent, Retryable
 from pipeline.judging import Hours, Verdict
 from pipeline.records import CalibrationState, EvaluatedExchange, Evaluation, Exchange
 from pipeline.versions import digest_of
@@ -214,7 +214,9 @@ class Judge:
     async def judge(self, exchange: Exchange) -> Verdict:
         """Ask; raises Retryable or Permanent when the endpoint gives no answer at all."""
         shown = await asyncio.to_thread(materials, self.rubrics, exchange, self.max_input)
-        heard = [await self._ask(each) for each in self._orders(shown)]
+        heard: list[Heard] = []
+        for each in self._orders(shown):
+            heard.append(await self._ask(each, paid=bool(heard)))
         evaluations = self._evaluations(heard, exchange)
         if await asyncio.to_thread(lambda: any(map(speaks_to_a_grader, shown.values()))):
             evaluations.append(Evaluation("judge_tampering", None, "suspected", "a text speaks to its grader"))
@@ -231,12 +233,18 @@ class Judge:
         asked = prompt(self.rubrics, shown, token_hex(8), how_to_answer(schema))
         return Ask(asked.system, turns(asked.user), schema, self.logprobs)
 
-    async def _ask(self, shown: Mapping[str, str]) -> Heard:
-        """One verdict on each rubric; an answer that cannot be read is asked for once more."""
+    async def _ask(self, shown: Mapping[str, str], *, paid: bool) -> Heard:
+        """One verdict on each rubric; an answer that cannot be read is asked for once more.
+
+        `paid`: a call before this one was answered, so the judgement costs something even if this one fails.
+        """
         first = asked = self._asked(shown)
         material, spend = asked.turns[0][1], Spend()
         while True:
-            reply = await self.endpoint.ask(asked)
+            try:
+                reply = await self.endpoint.ask(asked)
+            except (Retryable, Permanent) as error:
+                raise later(error) if paid or spend.calls else error from None
             spend = spend.plus(self._paid(asked, reply))
             said = None if reply.cut else read(reply.text, self.rubrics, asked.schema, material)
             if said is not None or asked is not first:
@@ -278,6 +286,12 @@ class Judge:
         """Of one call."""
         bill = self._bill(inputs, outputs)
         return Spend(1, inputs + outputs, bill.total if bill else 0.0)
+
+
+def later(error: Retryable | Permanent) -> Retryable | Permanent:
+    """The same of a call after one that was answered: it does not say a status first, so nothing is given back."""
+    said = f"later call: {error}"
+    return Retryable(said, error.after) if isinstance(error, Retryable) else Permanent(said)
 
 
 def tokens_sent(ask: Ask) -> int:

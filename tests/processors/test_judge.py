@@ -5,6 +5,7 @@ import dataclasses
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from config.build import build
-from pipeline.budget import Spend
+from pipeline.budget import Limit, Spend
+from pipeline.calibration import save
 from pipeline.errors import ConfigError, Permanent, Retryable
 from pipeline.inputs import missing_input
 from pipeline.judging import Hours, Verdict
@@ -21,6 +23,7 @@ from processors import JUDGES
 from processors.judge import EDITION, Judge
 from processors.rubric import Rubric, names, shipped
 from processors.token_estimate import PRIOR, features_of
+from tests.support.calibrations import a_calibration
 from tests.support.judge_attacks import ATTACKS, SPOKEN
 from tests.support.judge_endpoint import (
     Answer,
@@ -132,7 +135,7 @@ def only(verdict: Verdict) -> tuple[str, float | None, str | None, str | None]:
         ({"queue": 0}, ": queue is 0; give 1 or more"),
         ({"per_stratum": -1}, ": per_stratum is -1; give 0 or more"),
         ({"ratio": 2}, ": ratio is 2.0; give a number from 0 to 1"),
-        ({"always": ["often"]}, ".always[0]: must be 'error', 'slow' or 'flagged'"),
+        ({"always": ["often"]}, ".always[0]: must be 'error', 'slow', 'flagged' or 'feedback'"),
         ({"strata": ["user"]}, ".strata[0]: must be 'upstream', 'model', 'length' or 'risk'"),
         ({"budget": "5 dollars"}, ": '5 dollars' is no budget; write 5 USD/day, 200 calls/hour"),
         ({"budget": "5 USD/day"}, ": the price of 'judge-1' is not known, so no budget in USD can be kept; give price"),
@@ -163,7 +166,7 @@ def test_what_is_given_is_what_it_works_with() -> None:
         api_key="sk-1",
     )
     assert judge.rubrics == (shipped("fluency"), Rubric(**OWN))  # type: ignore[arg-type]
-    assert [str(limit) for limit in judge.limits] == ["5 USD/day", "100 calls/hour"]
+    assert judge.limits == (Limit(5.0, "USD", "day"), Limit(100.0, "calls", "hour"))
     assert judge.open == Hours(22 * 60, 6 * 60)
     assert judge.timeout == 30.0
     assert "sk-1" not in repr(judge)
@@ -223,7 +226,18 @@ def test_when_whom_and_how_often_it_is_asked_is_the_same_version(option: str) ->
 def test_every_option_is_known_to_make_another_version_or_not_to() -> None:
     changing = {"rubric", "model", "api", "parameters", "max_tokens", "max_input", "logprobs"}
     options = {each.name for each in dataclasses.fields(Judge) if each.metadata.get("option", True)}
-    assert options - {"upstream"} == changing | set(UNTOUCHED)
+    assert options - {"upstream", "calibration"} == changing | set(UNTOUCHED)
+
+
+def test_a_calibration_is_of_one_version_and_changes_none(tmp_path: Path) -> None:
+    save(a_calibration(evaluator_version=a_judge().version), tmp_path / "judge.json")
+    calibrated = {"calibration": str(tmp_path / "judge.json")}
+    assert a_judge(**calibrated).version == a_judge().version
+    assert a_judge(**calibrated).calibration_state == "calibrated"
+    assert a_judge(model="judge-2", **calibrated).calibration_state == "uncalibrated"
+    assert a_judge().calibration_state == "uncalibrated"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        a_judge(calibration=str(tmp_path / "none.json"))
 
 
 def test_the_key_of_a_verdict_is_of_what_is_shown_alone() -> None:
@@ -402,6 +416,15 @@ async def test_a_judgement_costs_no_more_than_was_set_aside(rubric: Any, text: s
 async def test_an_endpoint_that_fails_is_the_callers_to_ask_again(status: int, error: type[Exception]) -> None:
     async with judging(lambda body: web.Response(status=status)) as (judge, _):
         with pytest.raises(error, match=f"HTTP {status}"):
+            await judge.judge(everything())
+
+
+@pytest.mark.parametrize(
+    ("rubric", "first"), [("coherence", "I would say four."), ("preference", '{"reason": "", "better": "first"}')]
+)
+async def test_a_failure_after_a_call_that_was_answered_does_not_look_unpaid(rubric: str, first: str) -> None:
+    async with judging(in_turn(first, web.Response(status=503)), rubric=rubric) as (judge, _):
+        with pytest.raises(Retryable, match=r"^later call: HTTP 503"):
             await judge.judge(everything())
 
 
