@@ -67,11 +67,11 @@ PROCESSORS: dict[str, type[Processor]] = {
     "canary": Canary,
     "secrets": Secrets,
     "toxicity": Toxicity,
-    "overall": Overall,
     "groundedness": Groundedness,
     "context_use": ContextUse,
     "similarity": Similarity,
     "repeat_query": RepeatQuery,
+    "overall": Overall,
 }
 JUDGES: dict[str, type[Judge]] = {"judge": Judge}  # who take their time, after the evaluators
 STAGES: dict[str, type[object]] = {  # in their order; the evaluators come before the last one

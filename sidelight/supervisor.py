@@ -151,9 +151,8 @@ class Child:
 async def lines_of(pipe: Any) -> AsyncIterator[asyncio.StreamReader]:
     """What a child reports, line by line, until it ends."""
     reader = asyncio.StreamReader(limit=LONGEST_REPORT)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
+    own = os.fdopen(os.dup(pipe.fileno()), "rb", 0)  # the loop closes its descriptor later, when another may have ours
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), own)
     try:
         yield reader
     finally:

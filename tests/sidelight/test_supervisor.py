@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from pipeline.errors import ConfigError
 from sidelight.supervisor import Child, Supervisor, first_done, lines_of, listen_tcp, listen_unix, settings_of
@@ -103,8 +104,9 @@ async def test_the_first_line_is_what_a_child_reports_or_nothing(written: bytes,
     reader, writer = os.pipe()
     os.write(writer, written)
     os.close(writer)
-    async with lines_of(os.fdopen(reader, "rb", buffering=0)) as lines:
-        assert await lines.readline() == line
+    with os.fdopen(reader, "rb", buffering=0) as pipe:
+        async with lines_of(pipe) as lines:
+            assert await lines.readline() == line
 
 
 def test_settings_are_checked_with_their_components() -> None:
@@ -210,3 +212,22 @@ def test_a_reload_says_that_another_salt_needs_a_restart(
     supervisor._children = [Told()]
     supervisor.reload()
     assert "salt has changed: that needs a restart" in caplog.text
+
+
+def test_a_file_that_is_opened_when_a_childs_pipe_closes_stays_open() -> None:
+    """Its descriptor has the pipe's number, and the loop closes the pipe a moment later."""
+
+    async def open_at_that_moment() -> None:
+        readable, writable = os.pipe()
+        with os.fdopen(readable, "rb") as pipe:
+            os.close(writable)
+            async with lines_of(pipe) as lines:
+                assert await lines.read() == b""
+        opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(4)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        for descriptor in opened:
+            os.fstat(descriptor)
+            os.close(descriptor)
+
+    uvloop.run(open_at_that_moment())
