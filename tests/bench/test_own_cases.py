@@ -13,7 +13,7 @@ TEXTS = FIELDS | {"label", "note"}
 LEAST_F1 = {  # of what is held out, a little below what is measured
     "language": 0.9,
     "secrets": 0.85,
-    "indirect_injection": 0.5,
+    "indirect_injection": 0.75,
     "system_prompt_leak": 0.9,
     "refusal": 0.85,
     "empty": 0.8,
