@@ -11,7 +11,7 @@ from processors.language import LANGUAGES
 FIELDS = {"query", "response", "system", "context", "tool_result"}
 TEXTS = FIELDS | {"label", "note"}
 LEAST_F1 = {  # of what is held out, a little below what is measured
-    "language": 0.9,
+    "language": 0.93,
     "secrets": 0.85,
     "indirect_injection": 0.75,
     "system_prompt_leak": 0.9,
