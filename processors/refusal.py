@@ -72,8 +72,8 @@ SOFT = (  # cannot or does not know
 # How an answer in another language may begin before it comes to the point.
 PARDON = (
     r"^[*_#> ]*(?:(?:nein|no|non|não"
-    r"|(?:es )?tut mir (?:\S+ )?leid|entschuldigung|verzeihung|leider|bedauerlicherweise|als (?:\S+ )?\S+"
-    r"|(?:je suis )?(?:vraiment )?désolée?|malheureusement|en tant qu[^.,]+"
+    r"|(?:es )?tut mir (?:\S+ )?leid|sorry|entschuldigung|verzeihung|leider|bedauerlicherweise|als (?:\S+ )?\S+"
+    r"|(?:je suis )?(?:vraiment )?désolée?|je regrette|malheureusement|en tant qu[^.,]+"
     r"|lo siento(?: mucho)?|perd[oó]na?|disculpe?|lamentablemente|desafortunadamente|me temo|lamento decir\S*"
     r"|como [^.,]+"
     r"|desculpe|peço desculpas?|sinto muito|lamento|infelizmente"
@@ -98,12 +98,13 @@ AS_MODEL = (
 )
 DEUTSCH = r"(?:ich (?:kann|darf|werde)|[^.,!?]*\b(?:kann|darf|werde) ich)\b[^.,!?]*\b(?:nicht|kein[^ .,!?]*)\b[^.,!?]*"
 SPEAKER = r"^[^。]*(?:私|当方|お客様|言語モデル|申し訳|すみません|恐れ入り|残念)[^。]*"
+CLAUSE = rf"(?:{START}|{PARDON})"
 ELSEWHERE = (  # the other languages; hard
     # German
-    START + r"(?:ich (?:kann|darf|werde)|(?:das |dabei |hier |leider )*(?:kann|darf|werde) ich)[^.!?]*"
+    CLAUSE + r"(?:ich (?:kann|darf|werde)|(?:das |dabei |hier |leider )*(?:kann|darf|werde) ich)[^.!?]*"
     r"\b(?:nicht|keine[nrs]?)\b[^.!?]*"
-    r"(?:helfen|unterstützen|beantworten|bereitstellen|geben|erfüllen|anbieten|erstellen|nachkommen)",
-    START + r"(?:ich muss|muss ich)[^.!?]*(?:ablehnen|verweigern)",
+    r"(?:helfen|unterstützen|beantworten|bereitstellen|geben|erfüllen|anbieten|erstellen|nachkommen|ausführen)",
+    CLAUSE + r"(?:ich muss|muss ich)[^.!?]*(?:ablehnen|verweigern)",
     r"^(?:es )?tut mir leid,? (?:aber|(?:das )?(?:ich )?(?:kann|darf)\b)[^.!?]*\b(?:nicht|keine[nrs]?)\b",
     PARDON + DEUTSCH + r" (?:auskunft|auskünfte|informationen|ratschläge|anleitung) (?:geben|erteilen)\b",
     PARDON
@@ -113,10 +114,10 @@ ELSEWHERE = (  # the other languages; hard
     + r"(?:das|dies\S*|so etwas|solche[^.,!?]*) (?:mache|tue|schreibe|erstelle|verfasse|formuliere) ich(?: \S+)? nicht",
     PARDON + r"(?:ich darf|(?:(?:das|dazu|darüber|hier|solche \S+) )?darf ich)\b[^.,!?]*\b(?:nichts?|keine[nrs]?)\b",
     # French
-    START + r"je ne (?:peux|suis|pourrai|vais|saurais)(?: malheureusement)? (?:pas|en mesure)[^.!?]*"
+    CLAUSE + r"je ne (?:peux|suis|pourrai|vais|saurais)(?: malheureusement)? (?:pas|en mesure)[^.!?]*"
     r"(?:aider|fournir|répondre|donner|assister|créer|écrire|satisfaire|accéder|partager)",
-    START + r"je (?:dois|me dois de|refuse)[^.!?]*(?:refuser|décliner)",
-    r"^(?:je suis )?désolée?, (?:mais )?je ne (?:peux|suis|saurais|vais)",
+    CLAUSE + r"je (?:dois|me dois de|refuse)[^.!?]*(?:refuser|décliner)",
+    r"^(?:(?:je suis )?désolée?|je regrette), (?:mais )?je ne (?:peux|suis|saurais|vais)",
     PARDON
     + r"je ne (?:peux|vais|souhaite|veux) pas (?:\S+ )?(?:rédiger|produire|générer|divulguer|communiquer|expliquer"
     r"|participer|faire (?:cela|ça))",
@@ -124,26 +125,26 @@ ELSEWHERE = (  # the other languages; hard
     + r"(?:je refuse\b|je décline\b|je ne suis pas (?:autorisé|habilité|en droit)|il m'est (?:impossible|interdit)"
     r"|il ne m'est pas (?:possible|permis))",
     # Spanish
-    START + r"no (?:puedo|podré|me es posible|estoy en condiciones de)(?: \w+)? ?"
+    CLAUSE + r"no (?:puedo|podré|me es posible|estoy en condiciones de)(?: \w+)? ?"
     r"(?:ayud|proporcion|ofrec|respond|cumpl|brind|dar(?:te|le)|asist|crear|generar|compartir|facilitar|hacer eso)",
-    START + r"(?:debo|tengo que) (?:rechazar|negarme|declinar)",
+    CLAUSE + r"(?:debo|tengo que) (?:rechazar|negarme|declinar)",
     r"^lo siento,? (?:pero )?no (?:puedo|podr)",
     PARDON
     + r"no (?:voy a|puedo|debo|quiero) (?:escrib|redact|hacer (?:eso|esto)|particip|revelar|divulgar|explicar c)",
     PARDON + r"(?:no (?:participo|colaboro|escribo|genero|me está permitido|tengo permitido|estoy autorizad)"
     r"|(?:debo|tengo que) (?:rechazar|negarme|declinar))",
     # Portuguese
-    START + r"não (?:posso|consigo|vou|sou capaz de|estou autorizad[oa] a)(?: \w+)? ?"
+    CLAUSE + r"não (?:posso|consigo|vou|sou capaz de|estou autorizad[oa] a)(?: \w+)? ?"
     r"(?:ajud|fornec|oferec|respond|atend|cri[ae]|gerar|compartilh|auxili|dar)",
-    START + r"(?:devo|tenho que|preciso) (?:recusar|declinar)",
+    CLAUSE + r"(?:devo|tenho que|preciso) (?:recusar|declinar)",
     r"^(?:sinto muito|desculpe|lamento), (?:mas )?(?:eu )?não (?:posso|consigo|vou)",
     PARDON
     + r"não (?:vou|posso|devo|quero) (?:escrev|redigi|fazer isso|particip|revelar|divulgar|partilhar|explicar c)",
     PARDON + r"(?:não (?:tenho permissão|me é permitido|estou autorizad)|tenho (?:de|que) (?:recusar|declinar))",
     # Italian
-    START + r"non (?:posso|sono in grado di|mi è possibile)(?: \w+)? ?"
+    CLAUSE + r"non (?:posso|sono in grado di|mi è possibile)(?: \w+)? ?"
     r"(?:aiut|forni|rispond|offri|dar|assist|cre[ai]|generar|soddisf|condivid)",
-    START + r"(?:devo|sono costrett[oa] a) (?:rifiutare|declinare)",
+    CLAUSE + r"(?:devo|sono costrett[oa] a) (?:rifiutare|declinare)",
     r"^mi (?:di)?spiace,? (?:ma )?non (?:posso|sono)",
     PARDON
     + r"non (?:posso|voglio|intendo) (?:scriver|redig|far(?:e|lo)|partecip|rivelar|divulgar|comunicar|spiegar\S+ c)",

@@ -53,6 +53,8 @@ def test_no_answer_is_not_judged() -> None:
         "Leider darf ich dazu nichts sagen.",
         "Zu anderen Gästen kann ich leider keine Auskunft erteilen.",
         "Desculpe, não posso explicar isso.",
+        "Je regrette, mais je ne peux pas vous répondre.",
+        "Purtroppo non posso aiutarti.",
         "Malheureusement, il m'est interdit de parler d'autres patients.",
         "Je ne vais pas rédiger de menaces.",
         "Lo siento, no estoy autorizada a decirlo.",
