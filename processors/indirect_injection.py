@@ -11,25 +11,51 @@ from processors.injection import TAKEOVER, Detector, Family, judgement
 from processors.options import check_share
 from processors.texts import strings_in
 
+READER: Final = r"(?:ai|llm|(?:large )?language model|chatbot|bot|chatgpt|copilot)"
+READER_ELSEWHERE: Final = (  # in German, French, Spanish, Italian and Portuguese
+    r"(?:ki|ai|ia|sprachmodell|chatbot|intelligence artificielle|modèle de langage|inteligencia artificial"
+    r"|modelo de lenguaje|intelligenza artificiale|modello linguistico|inteligência artificial|modelo de linguagem"
+    r"|(?:assistant|asistente|assistente) (?:de |di )?(?:ia|virtuel|virtuale?))\b"
+)
 ADDRESSED: Final = (  # to the model, by a text that should know nothing of it
-    r"\b(?:important |urgent |critical )?(?:note|message|instructions?|notice|attention|reminder|information)s? "
-    r"(?:to|for|from) (?:the |any |all )*(?:ai|llm|language model|chatbot)s?\b",
-    r"\b(?:attention|dear|hey|hello|hi) (?:the |any |all )*(?:ai|llm|language model|chatbot|chatgpt)s?\b",
-    r"\b(?:if|when|since|as) you(?:'re| are) an? (?:\w+ )?(?:ai|llm|language model|chatbot|assistant|agent)\b",
-    r"\b(?:ai|llm|language model|chatbot|assistant|agent|model)s? (?:reading|processing|summari[sz]ing"
-    r"|analy[sz]ing) this\b",
+    r"\b(?:important |urgent |critical )?(?:note|message|instructions?|notice|attention|reminder|information|todo|task"
+    rf"|hint)s? (?:to|for|from) (?:the |any |all )*{READER}s?\b",
+    rf"\b(?:attention|dear|hey|hello|hi) (?:the |any |all |\w+ )?{READER}s?\b",
+    rf"\b(?:if|when|since|as) you(?:'re| are) an? (?:\w+ )?(?:{READER}|assistant|agent)\b",
+    rf"\b(?:{READER}|assistant|agent|model)s? (?:reading|processing|summari[sz]ing|analy[sz]ing) this\b",
+    r"\bassistants?[:,]\s*(?:ignore|disregard|forget|override|you must|you should|stop what"
+    r"|before you (?:answer|reply|respond))\b",
+    r"\bassistant is (?:now|no longer) (?:allowed|permitted|authori[sz]ed|bound|required)\b",
     r"\b(?:an|der|die|das) (?:ki|assistent\w*|sprachmodell)\b[^.!?\n]*\banweisung",
-    r"\b(?:instructions? pour l'(?:ia|assistant)|instrucciones para (?:la ia|el asistente))\b",
-    r"(?:给AI的指令|给人工智能的指示|ai助手请|AIへの指示|aiへの指示|アシスタントへの指示|инструкци\S* для (?:ии"
-    r"|ассистента|модели))",
+    r"\b(?:hinweis|nachricht|anweisung|notiz|mitteilung|note|message|consigne|instruction|nota|mensaje|aviso|instrucción"
+    r"|messaggio|avviso|istruzione|mensagem|instrução|instrucciones|istruzioni|instruções|instructions|anweisungen)s? "
+    r"(?:an|für|pour|à|para|per|ao|al) ?(?:die |das |den |l'|le |la |el |il |o |a |all')*" + READER_ELSEWHERE,
+    r"\b(?:wenn|falls) du (?:eine?|der|die) " + READER_ELSEWHERE,
+    r"\bsi (?:tu es|vous êtes|eres) une? ?" + READER_ELSEWHERE + r"|\bsi eres una? " + READER_ELSEWHERE,
+    r"\bse (?:sei|você é|você for|és) (?:un'|uma? |una? )" + READER_ELSEWHERE,
+    r"(?:给|致|对)(?:ai|人工智能|(?:大)?语言模型)(?:助手|助理)?的?(?:指令|指示|说明|提示|消息)|ai助手请"
+    r"|如果你是(?:一个|一名)?(?:ai|人工智能|(?:大)?语言模型)",
+    r"(?:ai|人工知能|言語モデル)(?:アシスタント|モデル)?(?:へ(?:の指示|[:。、])|に対する指示)|アシスタントへの指示",
+    r"(?:инструкц|заметк|сообщен|указан|примечан)\S* для (?:ии|ассистента|модели|нейросет)|если ты (?:- )?(?:ии|ai)\b",
 )
 SECRECY: Final = (
     r"\b(?:do not|don't|never|without) (?:tell|telling|inform\w*|mention\w*|alert\w*|notify\w*|reveal\w*|show\w*"
     r"|ask\w*|warn\w*"
     r"|let\w*) (?:\w+ ){0,4}(?:the )?users?\b",
-    r"\b(?:sag|verrate|erwähne) (?:\w+ )*(?:dem|den) (?:nutzer|benutzer)\w* nichts|\bne (?:dis|dites) (?:rien|pas) "
-    r"(?:\w+ )*l'utilisateur|\bno (?:le )?digas (?:nada )?(?:\w+ )*al usuario",
-    r"(?:不要告诉用户|ユーザーに(?:は)?(?:知らせ|言わ|伝え)ない|не (?:говори|сообщай)\S* пользовател)",
+    r"\b(?:assistant|ai|agent|model|you) (?:should|must|will|shall) (?:silently|secretly|quietly|covertly)\b",
+    r"\b(?:sag|sage|verrate|erwähne|erzähl|erzähle) (?:\S+ ){0,3}?(?:dem|den) (?:nutzer|benutzer|anwender)\w* nicht"
+    r"|\bne (?:dis|dites|révèle|révélez|montre|montrez) (?:rien|pas|jamais) (?:\S+ ){0,3}?l'utilisat"
+    r"|\bno (?:(?:se )?l[oae]s? )?(?:digas|reveles|muestres|cuentes|menciones) (?:\S+ ){0,3}?al usuario"
+    r"|\bnon (?:dir|riv|mostr)\w+ (?:\S+ ){0,3}?all'utente"
+    r"|\bnão (?:diga|conte|revele|mostre|mencione) (?:\S+ ){0,3}?ao (?:usuário|utilizador)",
+    r"(?:(?:不要|别|请勿|切勿)(?:告诉|告知|通知|提醒)用户|ユーザーに(?:は)?(?:知らせ|言わ|伝え|見せ)(?:ない|ず)"
+    r"|не (?:говори|сообщай|рассказывай|показывай)\S* (?:об этом )?пользовател)",
+)
+INSTEAD: Final = (  # of what the user asked
+    r"\b(?:ignore|disregard|forget|override) (?:the |this |your )?(?:user's|users?|previous|original|current) "
+    r"(?:question|request|quer(?:y|ies)|task|prompt|message)s?\b",
+    r"\byour (?:real|actual|true) (?:task|goal|job|purpose|mission) is\b"
+    r"|\b(?:real|actual|true) instructions (?:are|follow)\b",
 )
 EXFILTRATION: Final = (
     r"\b(?:send|forward|email|e mail|mail|post|upload|exfiltrate|transmit|leak|submit|deliver|include"
@@ -54,6 +80,7 @@ FAMILIES: Final = (
     *[family for family in TAKEOVER if family.name not in {*FAINT, *ELSEWHERE}],
     *[Family(family.name, 0.2, family.patterns) for family in TAKEOVER if family.name in FAINT],
     Family("addressed", 0.5, ADDRESSED),
+    Family("instead", 0.6, INSTEAD),
     Family("secrecy", 0.6, SECRECY),
     Family("exfiltration", 0.6, EXFILTRATION),
     Family("tool_order", 0.4, TOOL_ORDER),

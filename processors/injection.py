@@ -51,7 +51,8 @@ OVERRIDE = (
     rf"\b{DROP} (?:all (?:of )?)?your (?:\w+ )?(?:instructions?|directives|guidelines|programming|system prompts?"
     rf"|rules)\b",
     r"\b(?:forget|disregard|ignore) (?:all|everything|anything) (?:\w+ )?"
-    r"(?:you (?:were|have been|know|got)|i (?:said|told)|above|before)",
+    r"(?:you (?:were|have been|got)|you know(?:[.!?,;:\n]|$| so far| until| before| and )|i (?:said|told)|above"
+    r"|before)",
     r"\b(?:do not|don't|no longer|stop|never) (?:follow|following|obey|obeying|adhere to|comply with) "
     rf"(?:the |your |any |all |those |these )*(?:{EARLIER} |{HIDDEN} )+{ORDERS}",
     r"\b(?:your|the|these are (?:your|the)) new (?:instructions|orders|directives|system prompt|rules) (?:are|is"

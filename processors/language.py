@@ -204,12 +204,14 @@ def language_of(prose: str, least: int = MIN_WORDS) -> str | None:
     middle = len(prose) // 2
     space = prose.find(" ", middle, middle + LONGEST_WORD)
     middle = middle if space < 0 else space
-    halves = [_language(half, least // 2) for half in (prose[:middle], prose[middle:])]
-    found = set(filter(None, halves))
+    halves = {half: _language(half, least // 2) for half in (prose[:middle], prose[middle:])}
+    found = set(filter(None, halves.values()))
     if len(found) > 1 or MIXED in found:
         return None
-    whole = halves[0] if all(halves) else _language(prose, least)
-    return whole if found <= {whole} and whole != MIXED else None
+    whole = next(iter(found)) if all(halves.values()) else _language(prose, least)
+    if whole is None or whole == MIXED or not found <= {whole}:
+        return None
+    return whole if all(named or _may_be(whole, half) for half, named in halves.items()) else None
 
 
 def _language(prose: str, least: int) -> str | None:
@@ -244,11 +246,24 @@ def _by_script(script: str, prose: str, kana: float) -> str | None:
             return None
 
 
+def _may_be(language: str, prose: str) -> bool:
+    """Whether no other language is likelier, for a part that told too little to be named."""
+    if language not in COMMON:
+        return True
+    scores, hits, _ = _counted(prose)
+    best = max(scores, key=scores.__getitem__, default=language)
+    return hits.get(best, 0) < 3 or best == language
+
+
 def _by_words(prose: str, least: int) -> str | None:
+    scores, hits, words = _counted(prose)
+    return _winner(scores, hits, words) if words >= least else None
+
+
+def _counted(prose: str) -> tuple[Mapping[str, float], Mapping[str, int], int]:
+    """By language what its common words and letters say, and how many there are; and the number of words."""
     prose = prose.lower()
     words = WORD.findall(prose)
-    if len(words) < least:
-        return None
     scores: dict[str, float] = defaultdict(float)
     hits: dict[str, int] = defaultdict(int)
     for languages, times in Counter(map(SPEAKERS.get, words)).items():
@@ -258,7 +273,7 @@ def _by_words(prose: str, least: int) -> str | None:
     for letter in () if prose.isascii() else TELLING.findall(prose):
         scores[LETTERS[letter]] += 1
         hits[LETTERS[letter]] += 1
-    return _winner(scores, hits, len(words))
+    return scores, hits, len(words)
 
 
 def _winner(scores: Mapping[str, float], hits: Mapping[str, int], words: int) -> str | None:

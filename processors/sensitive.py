@@ -32,7 +32,7 @@ class Hit(NamedTuple):
 Finder: TypeAlias = Callable[[bytes, Any], tuple[int, int] | None]  # a match → what of it is real
 
 LETTER = rb"[A-Za-z0-9]|[\xc3-\xc9][\x80-\xbf]"  # ASCII and the Latin letters with marks
-SECRET_NAME = rb"(?:pass(?:word|wd|phrase)|pwd|secret|(?:api|access|auth|private|secret)[_-]?(?:key|token))"
+SECRET_NAME = rb"(?:pass(?:word|wd|phrase)|pwd|secret|(?:api|access|account|auth|private|secret)[_-]?(?:key|token))"
 
 EMAIL = rb"(?:" + LETTER + rb"|[._%+-])+@(?:(?:" + LETTER + rb"|-)+\.)+[A-Za-z]{2,}"
 IPV4 = rb"\b\d+\.\d+\.\d+\.\d+\b"
@@ -49,6 +49,8 @@ TOKEN = (
     rb"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[a-z]-[A-Za-z0-9-]{10,}"
     rb"|AIza[A-Za-z0-9_-]{30,}|hf_[A-Za-z0-9]{20,}|gl[a-z]+-[A-Za-z0-9_-]{20,}"
     rb"|npm_[A-Za-z0-9]{30,}|gsk_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}"
+    rb"|(?:whsec|shp(?:at|ca|pa|ss)|glsa|lin_api|figd|r8|do[opr]_v1|sntry[su]|dckr_pat|GOCSPX|sq0[a-z]+|pplx|pypi-Ag)[_-]?"
+    rb"[A-Za-z0-9_-]{20,}|[0-9a-f]{32}-us\d+|hv[bsr]\.[A-Za-z0-9_-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{20,}"
     rb"|ya29\.[A-Za-z0-9_-]{20,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
     rb"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"
 )
@@ -57,11 +59,22 @@ PRIVATE_KEY = rb"-----BEGIN " + KEY_LABEL + rb"(?:[^-]|-[^-])*(?:-----END " + KE
 BEARER = rb"(?i:\bbearer) +([A-Za-z0-9._~+/-]{16,}=*)"
 QUOTE = rb"\\?[\"']?"
 VALUE = rb"[^\s\"'\\,;&<>(){}\[\]]"
-ASSIGNED = rb"(?i:" + SECRET_NAME + rb")" + QUOTE + rb" *[:=] *" + QUOTE + rb"(" + VALUE + rb"{6,})"
+ASSIGNED = (
+    rb"(?:(?i:" + SECRET_NAME + rb")|[A-Z]_TOKEN)" + QUOTE + rb"(?: value)? *[:=] *" + QUOTE + rb"(" + VALUE + rb"{6,})"
+)
+TOLD = (
+    rb"(?i:(?:pass(?:word|wort|phrase)|kennwort|mot de passe)(?: (?:is|was|to|ist|lautet|est))*) "
+    + QUOTE
+    + rb"("
+    + VALUE
+    + rb"{8,})"
+)
+CURL_USER = rb"\bcurl [^\n|;]*(?:-u|--user)[ =]" + QUOTE + rb"[^\s:\"']+:(" + VALUE + rb"{6,})"
 URL_SECRET = rb"(?i:key|token|sig|signature|auth|code|" + SECRET_NAME + rb"|x-amz-[a-z-]+)"
 IN_URL = rb"[?&]" + URL_SECRET + rb"=([^&\s\"'#<>]{8,})"
 USER_INFO = rb"\b[a-z][a-z0-9+.]*://[^\s/:@\"']*:([^\s/@\"']+)@"
 
+PLACEHOLDERS = frozenset((b"password", b"passwd", b"pass", b"pwd", b"pw", b"secret"))
 STAND_INS = (b"$", b"%", b"*", b"[", b"<", b"{", b"os.", b"process.env")
 NOT_A_PHONE = tuple(b".-/_#$=@%")  # just before it: part of an id, a path, an amount
 PHONE_WORDS = re.compile(
@@ -106,8 +119,17 @@ def _secret(data: bytes, match: Any) -> tuple[int, int] | None:
     return match.span(1) if looks_secret(match.group(1)) else None
 
 
-def _value(data: bytes, match: Any) -> tuple[int, int]:
-    return match.span(1)  # type: ignore[no-any-return]
+def _url_password(data: bytes, match: Any) -> tuple[int, int] | None:
+    """Of any letters, unless it is a word for one, as in examples."""
+    value = match.group(1)
+    return None if value.lower() in PLACEHOLDERS or value.startswith(STAND_INS) else match.span(1)
+
+
+def _told(data: bytes, match: Any) -> tuple[int, int] | None:
+    """In a sentence only what no word is: capitals, small letters and digits."""
+    value = match.group(1)
+    mixed = value.lower() != value != value.upper()
+    return match.span(1) if mixed and looks_secret(value) else None
 
 
 def looks_secret(value: bytes) -> bool:
@@ -218,7 +240,9 @@ RULES: tuple[tuple[str, bytes, Finder], ...] = (
     ("API_KEY", BEARER, _secret),
     ("API_KEY", ASSIGNED, _secret),
     ("API_KEY", IN_URL, _secret),
-    ("API_KEY", USER_INFO, _value),
+    ("API_KEY", USER_INFO, _url_password),
+    ("API_KEY", CURL_USER, _secret),
+    ("API_KEY", TOLD, _told),
     ("CARD", CARD, _card),
     ("IBAN", IBAN, _iban),
     ("EMAIL", EMAIL, _whole),
@@ -276,7 +300,7 @@ def _hits(data: bytes, kind: str, pattern: Any, finder: Finder) -> Iterator[Hit]
 
 
 def _merged(hits: list[Hit]) -> list[Hit]:
-    """Overlapping hits become one, of the kind of the longest, or of the most severe of equals."""
+    """Overlapping hits become one."""
     merged: list[Hit] = []
     strongest = Hit(0, 0, "")
     for hit in sorted(hits):
@@ -284,10 +308,17 @@ def _merged(hits: list[Hit]) -> list[Hit]:
             strongest = hit
             merged.append(hit)
             continue
-        strongest = max(strongest, hit, key=_strength)
+        strongest = _stronger(strongest, hit)
         last = merged[-1]
         merged[-1] = Hit(last.start, max(last.end, hit.end), strongest.kind)
     return merged
+
+
+def _stronger(one: Hit, other: Hit) -> Hit:
+    """The longer, or the more severe of equals; but a URL's password with its host is no e-mail address."""
+    if {one.kind, other.kind} == {"API_KEY", "EMAIL"}:
+        return one if one.kind == "API_KEY" else other
+    return max(one, other, key=_strength)
 
 
 def _strength(hit: Hit) -> tuple[int, int]:

@@ -141,6 +141,12 @@ def test_a_mixed_text_is_of_no_language() -> None:
     assert [pair for pair in pairs if language_of(" ".join(TEXTS[each] for each in pair))] == []
 
 
+def test_a_half_that_is_too_close_to_call_may_still_speak_against_the_other() -> None:
+    french = "J'ai lu le document et il est presque fini, il manque la conclusion, je pense."
+    german = "Es wäre schön, wenn du das bis Montag machen könntest, denn danach habe ich keine Zeit mehr dafür."
+    assert language_of(f"{french} {german}") is None
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_code_addresses_and_quotations_do_not_count(language: str) -> None:
     other = "de" if language == "en" else "en"

@@ -47,6 +47,9 @@ def found(text: str) -> list[tuple[str, str]]:
         ("API_KEY", "AIzaSyA1234567890abcdefghijklmnopqrstuv"),
         ("API_KEY", "hf_abcdefghijklmnopqrstuvwxyz012345"),
         ("API_KEY", "glpat-abcdefghij0123456789"),
+        ("API_KEY", "shpat_0123456789abcdef0123456789abcdef"),
+        ("API_KEY", "hvs.abcdefghijklmnopqrstuvwxyz0123"),
+        ("API_KEY", "0123456789abcdef0123456789abcdef-us7"),
         ("API_KEY", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-def_1"),
         ("API_KEY", "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nab+/c=\n-----END RSA PRIVATE KEY-----"),
         ("API_KEY", "-----BEGIN PRIVATE KEY-----\nDEK-Info: AES-128\n\nMIIEow"),
@@ -66,6 +69,12 @@ def test_each_kind_is_found_whole(kind: str, value: str) -> None:
         ("export OPENAI_API_KEY=abc123def456", "abc123def456"),
         ("GET /v1/models?key=abcd1234efgh&alt=json", "abcd1234efgh"),
         ("postgres://app:p4ssw0rd@localhost/db", "p4ssw0rd"),
+        ("GITEA_TOKEN=abcdef0123456789abcdef", "abcdef0123456789abcdef"),
+        ('<add key="ApiKey" value="abcdef0123456789" />', "abcdef0123456789"),
+        ("AccountName=blobs;AccountKey=abc123DEF456==;Suffix=example.net", "abc123DEF456=="),
+        ("curl -s -u 'joe:s3cret-word' https://example.com", "s3cret-word"),
+        ("The password is Maple-Roof7, as agreed.", "Maple-Roof7"),
+        ("Das Passwort lautet Ahorn7-Dach und gilt bis Mai.", "Ahorn7-Dach"),
     ],
 )
 def test_of_an_assignment_only_the_value_is_taken(text: str, value: str) -> None:
@@ -88,6 +97,10 @@ def test_of_an_assignment_only_the_value_is_taken(text: str, value: str) -> None
         "$1,234,567.89 and pi is 3.14159265358979",
         "password: ${DB_PASSWORD}, password=<your-password-1>, api_key=os.environ['K1']",
         "password=password and secretary: room 12b",
+        "mysql://user:password@localhost/app, mysql://{user}:{password}@{host}/app, ftp://me:$PW@nas",
+        "The password must have 12 characters; the password strength2 field; password WPA2",
+        "max_tokens=1024, next_token: 12, docker run -u 1000:1000 curl -u joe https://example.com/a:b12345",
+        "pypi-packages-for-python-3-and-later, shpat_ and whsec_ are prefixes",
         "task-management-for-small-companies risk-adjusted sk-learn",
         "bearer responsibilities-and-duties",
         "user@localhost, @handle, a @ b.co",
@@ -121,7 +134,12 @@ def test_the_letters_of_an_escape_do_not_hide_a_value(escape: str) -> None:
 
 
 def test_overlaps_become_one_of_the_longest_kind() -> None:
-    assert found("postgres://app:p4ssw0rd@db.example.com/x") == [("EMAIL", "p4ssw0rd@db.example.com")]
+    assert find(b"ann@b.co", KINDS, (("STAFF", "ann"),)) == [Hit(0, 8, "EMAIL")]
+
+
+def test_the_password_and_host_of_a_url_are_a_secret_and_no_address() -> None:
+    assert found("postgres://app:p4ssw0rd@db.example.com/x") == [("API_KEY", "p4ssw0rd@db.example.com")]
+    assert find(b"https://ghp_abcdefghijklmnopqrst0123@github.com/a/b", KINDS, ())[0].kind == "API_KEY"
 
 
 def test_of_equally_long_overlaps_the_users_own_kind_wins() -> None:

@@ -101,6 +101,10 @@ def test_the_worst_of_several_choices_decides() -> None:
     assert judged(ENGLISH, "Shelf four.", ENGLISH).score_value == 1.0
 
 
+def test_without_an_answer_there_is_nothing_to_judge() -> None:
+    assert SystemPromptLeak().process(an_answer(ENGLISH)) == ()
+
+
 def test_a_system_message_among_the_others_is_one_too() -> None:
     message = Message("developer", (Part("text", content=ENGLISH),))
     exchange = an_exchange(input_messages=(message,), output_messages=(answer(ENGLISH),))
