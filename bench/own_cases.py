@@ -1,8 +1,8 @@
 """How often evaluators are right on cases of our own, where nobody else's labels are: `python -m bench.own_cases`.
 
 Half of the cases in bench/cases/ is developed on; the rest was written before and is held out: it says how good an
-evaluator is, and no evaluator is changed for its sake. Still, whoever writes cases and evaluators uses the same words in
-both, so these figures flatter, above all where phrases are looked for.
+evaluator is, and no evaluator is changed for its sake. Still, whoever writes cases and evaluators uses the same words
+in both, so these figures flatter, above all where phrases are looked for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from processors.redact import Redact
 from processors.refusal import Refusal
 from processors.secrets import Secrets
 from processors.system_prompt_leak import SystemPromptLeak
-from sidelight.verdict import wilson
+from sidelight.intervals import wilson
 from tests.support.records import an_exchange, answer
 
 CASES = Path(__file__).parent / "cases"
